@@ -1,0 +1,103 @@
+"""What can go wrong in the backend, each with its code on the wire.
+
+    LoomError                  .code  .retryable; str() is one sentence that says what to do
+    + BadRequest               bad_request      a parameter is missing, malformed or out of range
+    + PromptError              bad_prompt       a prompt is empty, equal to the other, or unknown to the CLIP
+    + NotFound                 not_found        no such generator, style or file; near names are offered
+    + AlreadyExists            already_exists   a name is taken
+    + CannotWrite              cannot_write     a folder or file cannot be written
+    + BadCheckpoint            bad_checkpoint   a model file is truncated, foreign, unsafe or unsupported
+    + OutOfMemory              out_of_memory    the device has too little memory for this
+    + NonFinite                non_finite       an adaptation diverged
+    + Cancelled                cancelled        the user stopped it; what was finished is kept
+    + AddressTaken             address_taken    another process listens there
+
+`as_loom_error` is the one place where errors of the model library, of PyTorch and of the operating system become one
+of these.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LoomError(Exception):
+    code = "internal"
+    retryable = False
+
+
+class BadRequest(LoomError):
+    code = "bad_request"
+
+
+class PromptError(LoomError):
+    code = "bad_prompt"
+
+
+class NotFound(LoomError):
+    code = "not_found"
+
+
+class AlreadyExists(LoomError):
+    code = "already_exists"
+
+
+class CannotWrite(LoomError):
+    code = "cannot_write"
+
+
+class BadCheckpoint(LoomError):
+    code = "bad_checkpoint"
+
+
+class OutOfMemory(LoomError):
+    code = "out_of_memory"
+    retryable = True
+
+
+class NonFinite(LoomError):
+    code = "non_finite"
+
+
+class Cancelled(LoomError):
+    code = "cancelled"
+
+
+class AddressTaken(LoomError):
+    code = "address_taken"
+
+
+def not_found(kind: str, name: str, known: Iterable[str], advice: str) -> NotFound:
+    """`NotFound` for a `kind` ("style") called `name`, offering the nearest of the `known` names."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        hint = "did you mean " + " or ".join(repr(n) for n in near) + "?"
+    elif known:
+        hint = "there are: " + ", ".join(known[:8]) + ("…" if len(known) > 8 else "") + "."
+    else:
+        hint = "there are none yet."
+    return NotFound(f"There is no {kind} called {name!r}; {hint} {advice}".strip())
+
+
+def as_loom_error(error: BaseException) -> LoomError | None:
+    """The `LoomError` that tells a user what `error` means, or None where it is a bug of ours."""
+    import torch
+
+    from ..stylegan2.errors import StyleGAN2Error
+
+    if isinstance(error, LoomError):
+        return error
+    if isinstance(error, StyleGAN2Error):
+        return BadCheckpoint(str(error))
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error):
+        return OutOfMemory("There is not enough memory for this; use a smaller size or batch, or close other programs.")
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled("Stopped; everything finished so far is kept.")
+    if isinstance(error, FileNotFoundError):
+        return NotFound(f"There is no file {error.filename!r}; check the path.")
+    if isinstance(error, OSError):
+        where = f" {error.filename!r}" if error.filename else ""
+        return CannotWrite(f"Cannot use{where}: {error.strerror or error}; choose another place or free some space.")
+    return None
