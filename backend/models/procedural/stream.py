@@ -1,0 +1,93 @@
+"""An endless, seeded stream of rendered materials with their attributes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import torch
+from torch import Tensor
+
+from .captions import CONDITION_NAMES, FAMILY_NAMES, NOTHING, TINT_NAMES, TINTS, Attributes
+from .conditions import CONDITIONS
+from .families import FAMILIES
+from .fields import downsample
+from .surface import Surface, photograph
+
+SUPERSAMPLING = 2
+
+
+def _tinted(surface: Surface, tint: int) -> Surface:
+    """The surface in a named colour: its own light and dark, the colour's hue."""
+    rgb = torch.tensor(TINTS[TINT_NAMES[tint]], device=surface.albedo.device)[:, None, None]
+    grey = surface.albedo.mean(1, keepdim=True)
+    relative = (grey / grey.mean((2, 3), keepdim=True).clamp_min(0.05)).clamp(0.2, 2)
+    albedo = torch.lerp(rgb * relative, surface.albedo, 0.12).clamp(0, 1)
+    return Surface(surface.height, albedo, surface.relief, surface.gloss)
+
+
+def render(attributes: list[Attributes], *, size: int, rng: torch.Generator) -> Tensor:
+    """Pictures [n, 3, size, size] in [0, 1], in the order of `attributes`; periodic in both axes.
+
+    Rendered at twice the size and filtered down. Equal families are made together, which is what makes it quick.
+    """
+    groups: dict[Attributes | int, list[int]] = defaultdict(list)
+    for index, a in enumerate(attributes):
+        groups[a.family].append(index)
+    pictures = torch.empty(len(attributes), 3, size, size, device=rng.device)
+    for family, indices in groups.items():
+        surface = FAMILIES[FAMILY_NAMES[int(family)]](rng, len(indices), size * SUPERSAMPLING)
+        for row, index in enumerate(indices):
+            one = Surface(*(t[row : row + 1] for t in (surface.height, surface.albedo, surface.relief, surface.gloss)))
+            a = attributes[index]
+            if a.tint != NOTHING:
+                one = _tinted(one, a.tint)
+            if a.condition != NOTHING:
+                one = CONDITIONS[CONDITION_NAMES[a.condition]](rng, one)
+            pictures[index] = downsample(photograph(rng, one), SUPERSAMPLING)[0]
+    return pictures
+
+
+def draw_attributes(n: int, rng: torch.Generator, *, weathered: float, tinted: float) -> list[Attributes]:
+    """Random attributes; `weathered` and `tinted` are the shares with a condition and with a named colour."""
+    family = torch.randint(len(FAMILY_NAMES), (n,), generator=rng, device=rng.device).tolist()
+    condition = torch.randint(len(CONDITION_NAMES), (n,), generator=rng, device=rng.device).tolist()
+    tint = torch.randint(len(TINT_NAMES), (n,), generator=rng, device=rng.device).tolist()
+    chance = torch.rand(n, 2, generator=rng, device=rng.device).tolist()
+    return [
+        Attributes(f, c if chance[i][0] < weathered else NOTHING, t if chance[i][1] < tinted else NOTHING)
+        for i, (f, c, t) in enumerate(zip(family, condition, tint, strict=True))
+    ]
+
+
+class MaterialBank:
+    """A bank of rendered pictures from which batches are drawn, a part of it made anew at every batch.
+
+    Pictures are kept as uint8 [capacity, 3, size, size]. A batch rolls each picture at random, which a periodic
+    picture allows, so that no place of it is special.
+    """
+
+    def __init__(self, *, size: int, capacity: int, refresh: int, seed: int, weathered: float, tinted: float) -> None:
+        self.size, self.refresh = size, refresh
+        self.weathered, self.tinted = weathered, tinted
+        self.rng = torch.Generator().manual_seed(seed)
+        self.pictures = torch.empty(capacity, 3, size, size, dtype=torch.uint8)
+        self.attributes: list[Attributes] = [Attributes(0)] * capacity
+        self._oldest = 0
+        for _ in range(0, capacity, 64):
+            self._renew(64)
+
+    def _renew(self, n: int) -> None:
+        attributes = draw_attributes(n, self.rng, weathered=self.weathered, tinted=self.tinted)
+        pictures = (render(attributes, size=self.size, rng=self.rng) * 255).round().to(torch.uint8)
+        for picture, a in zip(pictures, attributes, strict=True):
+            self.pictures[self._oldest], self.attributes[self._oldest] = picture, a
+            self._oldest = (self._oldest + 1) % len(self.pictures)
+
+    def batch(self, n: int) -> tuple[Tensor, list[Attributes]]:
+        """n pictures [n, 3, size, size] in [-1, 1], with their attributes."""
+        if self.refresh:
+            self._renew(self.refresh)
+        index = torch.randint(len(self.pictures), (n,), generator=self.rng)
+        shifts = torch.randint(self.size, (n, 2), generator=self.rng).tolist()
+        rolled = [torch.roll(self.pictures[i], shift, (1, 2)) for i, shift in zip(index, shifts, strict=True)]
+        return torch.stack(rolled).float() / 127.5 - 1, [self.attributes[i] for i in index.tolist()]
