@@ -1,0 +1,63 @@
+"""`latent-loom import | export`: generators from and to files of other programs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..errors import NotFound
+from . import values
+from .adapt import name_from
+from .console import Console
+from .inprocess import call
+from .options import add_common
+
+
+def add(commands) -> None:
+    parser = commands.add_parser("import", help="take in a StyleGAN2 checkpoint (.pkl, .pt or .safetensors)")
+    parser.add_argument("file", type=values.path, metavar="FILE", help="the checkpoint; no code in it is ever run")
+    parser.add_argument("--name", metavar="NAME", help="name of the new generator (default: from the file's name)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a generator of the same name")
+    add_common(parser)
+    parser.set_defaults(run=run_import)
+
+    parser = commands.add_parser("export", help="write a generator, with a style folded in, to one file")
+    parser.add_argument("file", type=values.path, metavar="FILE", help="file to write")
+    parser.add_argument("--generator", metavar="NAME", help="generator to write (default: the style's own, or builtin)")
+    parser.add_argument("--style", type=values.style, metavar="NAME[:STRENGTH]", help="style to fold in")
+    parser.add_argument(
+        "--format", choices=("safetensors", "rosinality"), help="default: rosinality for .pt, else safetensors"
+    )
+    add_common(parser)
+    parser.set_defaults(run=run_export)
+
+
+def run_import(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    if not args.file.is_file():
+        raise NotFound(f"There is no file {str(args.file)!r}; check the path.")
+    params = {
+        "file": str(args.file.absolute()),
+        "name": args.name or name_from(args.file.stem),
+        "overwrite": args.overwrite,
+    }
+    value = call(args, console, "import", params)
+    generator = value["generator"]
+    console.say(
+        f"The generator {generator['name']!r} is ready "
+        f"({generator['resolution']} px, {generator['parameters']:,} parameters)."
+    )
+    return value
+
+
+def run_export(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    params: dict[str, Any] = {
+        "file": str(args.file.absolute()),
+        "format": args.format or ("rosinality" if args.file.suffix == ".pt" else "safetensors"),
+    }
+    if args.generator:
+        params["generator"] = args.generator
+    if args.style:
+        params["style"], params["strength"] = args.style
+    value = call(args, console, "export", params)
+    console.say(f"{args.file}: {value['bytes']:,} bytes.")
+    return value

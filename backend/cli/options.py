@@ -1,0 +1,85 @@
+"""The parser every command uses, and the options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from . import values
+
+
+class WrongUsage(Exception):
+    """The command line cannot be understood; `str()` is one sentence, `.prog` the command it was written for."""
+
+    def __init__(self, message: str, prog: str) -> None:
+        super().__init__(message)
+        self.prog = prog
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with exact option names, and with `WrongUsage` instead of a printed usage and an exit."""
+
+    def __init__(self, **settings) -> None:
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(**settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise WrongUsage(message, self.prog)
+
+
+def add_common(parser: argparse.ArgumentParser, *, repeated: bool = False) -> None:
+    """What every command understands.
+
+    repeated   for an action below a command (`styles show`) that has these options already: what is not given here
+               then keeps what was given there
+    """
+    kept = {"default": argparse.SUPPRESS} if repeated else {}
+    parser.add_argument(
+        "--json", action="store_true", help="end standard output with one JSON object, and print no prose", **kept
+    )
+    parser.add_argument(
+        "--data", type=values.path, metavar="DIR", help="folder of generators and styles (default: the user's)", **kept
+    )
+    parser.add_argument("--threads", type=values.count, metavar="N", help="processor threads (default: all cores)", **kept)
+
+
+def add_generator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--generator", default="builtin", metavar="NAME", help="generator to use (default: builtin)")
+
+
+def add_look(parser: argparse.ArgumentParser) -> None:
+    """What a texture looks like: generator, styles, size, edges, truncation, maps."""
+    add_generator(parser)
+    parser.add_argument(
+        "--style", type=values.style, action="append", default=[], metavar="NAME[:STRENGTH]", dest="styles",
+        help="style to apply; give it again to blend several",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", type=values.size, default=(512, 512), metavar="WIDTHxHEIGHT", help="pixels (default: 512x512)"
+    )
+    parser.add_argument(
+        "--tile", choices=("none", "x", "y", "xy"), default="xy", help="directions in which edges meet (default: xy)"
+    )
+    parser.add_argument(
+        "--psi", type=values.number, metavar="P", help="truncation: 0 the mean picture, 1 the full variety (default: 0.7)"
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--pbr", action="store_const", const=list(values.MAPS), dest="maps", help="write every PBR map")
+    shown.add_argument(
+        "--maps", type=values.maps, default=["color"], metavar="LIST", help=f"maps to write, of {','.join(values.MAPS)}"
+    )
+    parser.add_argument("--format", default="png", metavar="FORMAT", help="image files' format (default: png)")
+
+
+def look_params(args: argparse.Namespace) -> dict:
+    """The request parameters that `add_look` filled; what was left out is the handler's own default."""
+    params = {
+        "generator": args.generator,
+        "styles": [list(style) for style in args.styles],
+        "size": list(args.size),
+        "tile": args.tile,
+        "psi": args.psi,
+        "maps": args.maps,
+        "format": args.format,
+    }
+    return {name: value for name, value in params.items() if value is not None}

@@ -1,0 +1,99 @@
+"""`latent-loom generate | walk | batch`: pictures from a generator and its styles."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from . import values
+from .console import Console, Unfinished
+from .inprocess import call
+from .options import add_common, add_look, look_params
+
+
+def add(commands) -> None:
+    _add_generate(commands)
+    _add_walk(commands)
+    _add_batch(commands)
+
+
+def _add_generate(commands) -> None:
+    parser = commands.add_parser("generate", help="make textures, with PBR maps if wanted")
+    add_look(parser)
+    parser.add_argument(
+        "--seeds", "--seed", type=values.seeds, default=[0], metavar="SEEDS", help="like 0-15 or 3,7,12 (default: 0)"
+    )
+    parser.add_argument("--name", metavar="NAME", help="what the files' names begin with (default: from the style)")
+    parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
+    add_common(parser)
+    parser.set_defaults(run=run_generate)
+
+
+def _add_walk(commands) -> None:
+    parser = commands.add_parser("walk", help="make a sequence of pictures that goes smoothly from seed to seed")
+    add_look(parser)
+    parser.add_argument(
+        "--seeds", "--seed", type=values.seeds, default=[0, 1, 2], metavar="SEEDS", help="stations (default: 0,1,2)"
+    )
+    parser.add_argument("--frames", type=values.count, default=120, metavar="N", help="pictures in all (default: 120)")
+    parser.add_argument("--loop", action="store_true", help="come back to the first seed, so that it plays endlessly")
+    parser.add_argument("--interpolation", metavar="KIND", help="how latents are interpolated (default: w)")
+    parser.add_argument(
+        "--speed", choices=("linear", "visual"), default="linear", help="equal steps in the latent, or for the eye"
+    )
+    parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
+    add_common(parser)
+    parser.set_defaults(run=run_walk)
+
+
+def _add_batch(commands) -> None:
+    parser = commands.add_parser("batch", help="make whole sets of textures from a TOML file")
+    parser.add_argument("file", type=values.path, metavar="FILE", help="TOML with [defaults] and [[items]]")
+    parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument("--resume", action="store_true", help="go on with a batch that was interrupted")
+    add_common(parser)
+    parser.set_defaults(run=run_batch)
+
+
+def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    params = look_params(args) | {"seeds": args.seeds, "out": str(args.out.absolute())}
+    if args.name:
+        params["name"] = args.name
+    value = call(args, console, "generate", params)
+    console.say(f"{len(value['files'])} files in {args.out} ({value['seconds']:.1f} s).")
+    return value
+
+
+def run_walk(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    params = look_params(args) | {
+        "seeds": args.seeds,
+        "frames": args.frames,
+        "loop": args.loop,
+        "speed": args.speed,
+        "out": str(args.out.absolute()),
+    }
+    if args.interpolation:
+        params["interpolation"] = args.interpolation
+    value = call(args, console, "walk", params)
+    console.say(f"{value['frames']} frames in {args.out} ({value['seconds']:.1f} s).")
+    return value
+
+
+def run_batch(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    params = {"file": str(args.file.absolute()), "out": str(args.out.absolute()), "resume": args.resume}
+    value = call(args, console, "batch", params)
+    failed = value["failed"]
+    for item in failed:
+        console.complain(f"{item['name']}: {item['message']}")
+    console.say(
+        f"{_count(value['written'])} written, {_count(value['skipped'])} already there, {len(failed)} failed, "
+        f"in {args.out} ({value['seconds']:.1f} s); the list is {value['manifest']}."
+    )
+    if failed:
+        sentence = f"{len(failed)} of the batch's items failed; correct them in {args.file} and run again with --resume."
+        raise Unfinished(sentence, value)
+    return value
+
+
+def _count(things: int | list) -> int:
+    return things if isinstance(things, int) else len(things)
