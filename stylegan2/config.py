@@ -1,0 +1,107 @@
+"""The hyper-parameters of a StyleGAN2 generator: everything that its tensors alone do not say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .errors import ConfigError
+
+TILES = ("none", "x", "y", "xy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """A StyleGAN2 generator with skip connections (Karras et al. 2020, figure 7b, "skip generator").
+
+    z_dim, w_dim           widths of the two latent spaces
+    c_dim                  classes of a conditional generator; 0 = unconditional
+    resolution             side of its images at the base grid 4x4, in pixels; a power of two
+    channels               feature channels at 4, 8, ..., resolution
+    mapping_layers         fully connected layers from z to w
+    mapping_width          their width; None = w_dim
+    mapping_lr_multiplier  scale of their weights and biases (stored divided by it)
+    embed_dim              width of the class embedding; None = w_dim
+    image_channels         3 = RGB
+    conv_clamp             activations are clamped to +-this; None = not at all
+    fir                    taps of the separable resampling filter, before normalisation
+    const_size             side of the learned constant: 4, or 1 = one vector for the whole grid (nothing positional)
+    constant_noise         whether it carries one fixed noise map for each convolution (`noise_const`)
+    demodulation_eps       added to the sum of squares in demodulation
+    eps_per_tap            that epsilon counts per weight of a kernel (rosinality) and not per kernel (NVlabs)
+    input_map              std of the random Gaussian map added to the constant; 0 = ordinary StyleGAN2
+    tile                   padding it was trained with: "none" = zeros, "x" = circular along the width, "y", "xy"
+    Raises                 ConfigError
+    """
+
+    z_dim: int
+    w_dim: int
+    c_dim: int = 0
+    resolution: int
+    channels: tuple[int, ...]
+    mapping_layers: int = 8
+    mapping_width: int | None = None
+    mapping_lr_multiplier: float = 0.01
+    embed_dim: int | None = None
+    image_channels: int = 3
+    conv_clamp: float | None = None
+    fir: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
+    const_size: int = 4
+    constant_noise: bool = False
+    demodulation_eps: float = 1e-8
+    eps_per_tap: bool = False
+    input_map: float = 0.0
+    tile: str = "none"
+
+    def __post_init__(self) -> None:
+        r = self.resolution
+        if r < 4 or r > 65536 or r & (r - 1):
+            raise ConfigError(f"A generator's resolution must be a power of two from 4 up, not {r}.")
+        if len(self.channels) != self.blocks:
+            raise ConfigError(
+                f"A generator of {r} px needs channel counts for {self.blocks} resolutions, not {len(self.channels)}."
+            )
+        counts = {
+            "z_dim": self.z_dim,
+            "w_dim": self.w_dim,
+            "mapping_layers": self.mapping_layers,
+            "mapping_width": 1 if self.mapping_width is None else self.mapping_width,
+            "embed_dim": 1 if self.embed_dim is None else self.embed_dim,
+            "image_channels": self.image_channels,
+            "channels": min(self.channels),
+        }
+        for name, count in counts.items():
+            if count < 1:
+                raise ConfigError(f"A generator's {name} must be at least 1, not {count}.")
+        if self.c_dim < 0:
+            raise ConfigError(f"A generator's c_dim must be 0 or more, not {self.c_dim}.")
+        if self.const_size not in (1, 4):
+            raise ConfigError(f"A generator's constant must be 4x4 or 1x1, not {self.const_size}x{self.const_size}.")
+        if len(self.fir) != 4 or not all(map(math.isfinite, self.fir)) or sum(self.fir) == 0:
+            raise ConfigError(f"The resampling filter must have four taps with a sum other than 0, not {self.fir}.")
+        if self.conv_clamp is not None and not self.conv_clamp > 0:
+            raise ConfigError(f"A generator's conv_clamp must be positive, not {self.conv_clamp}.")
+        if not self.input_map >= 0:
+            raise ConfigError(f"A generator's input_map must be 0 or more, not {self.input_map}.")
+        check_tile(self.tile)
+
+    @property
+    def blocks(self) -> int:
+        """Resolutions from 4 px to the full one."""
+        return self.resolution.bit_length() - 2
+
+    @property
+    def num_convs(self) -> int:
+        """Modulated 3x3 convolutions: one in the first block, two in every other."""
+        return 2 * self.blocks - 1
+
+    @property
+    def num_ws(self) -> int:
+        """L, the w vectors that drive one image: 2 log2(resolution) - 2."""
+        return 2 * self.blocks
+
+
+def check_tile(tile: str) -> str:
+    if tile not in TILES:
+        raise ConfigError(f"Tiling is one of {', '.join(TILES)}, not {tile!r}.")
+    return tile

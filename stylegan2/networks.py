@@ -1,0 +1,283 @@
+"""The StyleGAN2 generator: a mapping network z -> w and a skip-connected synthesis network w -> image.
+
+Parameter names and layouts are those of NVlabs' ADA checkpoints (`synthesis.b8.conv0.weight`, `mapping.fc0.bias`, ...).
+A *style* is a set of deltas on them; `torch.func.functional_call(generator, {name: tensor}, (ws,), {...})` runs
+synthesis with some of them replaced, gradients included.
+
+Source  Karras et al. 2019, 2020, 2020b
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .config import GeneratorConfig, check_tile
+from .errors import ShapeError
+from .inputs import SynthesisInputs, conv_sizes
+from .latents import truncate
+from .ops.activation import finish, leaky_relu
+from .ops.modulation import demodulation, modulated_convolve
+from .ops.resample import normalise_taps, upsample
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerInfo:
+    """One modulated layer of synthesis.
+
+    name        "b8.conv0": its parameters are "synthesis.b8.conv0.weight", ".bias", ".affine.weight", ...
+    w_index     which of the L vectors drives it
+    resolution  side of its output at the base grid
+    """
+
+    name: str
+    kind: Literal["conv", "torgb"]
+    w_index: int
+    c_in: int
+    c_out: int
+    kernel: int
+    resolution: int
+
+
+class Linear(nn.Module):
+    """A fully connected layer whose weight is stored at unit variance and scaled when used (equalized learning rate).
+
+    Source  Karras et al. 2018, section 4.1
+    """
+
+    def __init__(self, c_in: int, c_out: int, *, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full([c_out], bias / lr_multiplier))
+        self.weight_gain = lr_multiplier / c_in**0.5
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor, *, activate: bool = False) -> Tensor:
+        """[N, c_in] -> [N, c_out], with the leaky ReLU or without."""
+        y, bias = x @ (self.weight * self.weight_gain).t(), self.bias * self.bias_gain
+        return leaky_relu(y, bias) if activate else y + bias
+
+
+class Mapping(nn.Module):
+    """z (and a class) -> w, before truncation."""
+
+    w_avg: Tensor
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.z_dim, self.c_dim, self.layers = config.z_dim, config.c_dim, config.mapping_layers
+        lr, width = config.mapping_lr_multiplier, config.mapping_width or config.w_dim
+        embed_dim = 0
+        if config.c_dim > 0:
+            embed_dim = config.embed_dim or config.w_dim
+            self.embed = Linear(config.c_dim, embed_dim)
+        widths = [config.z_dim + embed_dim] + [width] * (config.mapping_layers - 1) + [config.w_dim]
+        for i in range(config.mapping_layers):
+            setattr(self, f"fc{i}", Linear(widths[i], widths[i + 1], lr_multiplier=lr))
+        self.register_buffer("w_avg", torch.zeros(config.w_dim))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """z [N, z_dim], labels [N, c_dim] (one-hot) where the generator is conditional -> w [N, w_dim]."""
+        if z.ndim != 2 or z.shape[1] != self.z_dim:
+            raise ShapeError(f"This generator takes z of shape [N, {self.z_dim}], not {list(z.shape)}.")
+        x = _unit_moment(z)
+        if self.c_dim > 0:
+            if labels is None or labels.shape != (len(z), self.c_dim):
+                raise ShapeError(f"This generator has {self.c_dim} classes: give labels of shape [N, {self.c_dim}].")
+            x = torch.cat([x, _unit_moment(self.embed(labels.to(x.dtype)))], dim=1)
+        for i in range(self.layers):
+            x = getattr(self, f"fc{i}")(x, activate=True)
+        return x
+
+
+def _unit_moment(x: Tensor) -> Tensor:
+    """x / sqrt(mean x^2): a latent on the sphere of radius sqrt(C)."""
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
+class StyledConv(nn.Module):
+    """A modulated 3x3 convolution, perhaps up-sampling by two, with noise, bias and leaky ReLU."""
+
+    noise_const: Tensor
+
+    def __init__(self, config: GeneratorConfig, c_in: int, c_out: int, *, resolution: int, up: bool) -> None:
+        super().__init__()
+        self.affine = Linear(config.w_dim, c_in, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
+        self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.bias = nn.Parameter(torch.zeros(c_out))
+        if config.constant_noise:
+            self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.up_taps = normalise_taps(config.fir) if up else None
+        self.eps = config.demodulation_eps * (9 * c_in if config.eps_per_tap else 1)
+        self.clamp = config.conv_clamp
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, tile: str) -> Tensor:
+        """x [N, I, H, W], w [N, w_dim], noise [N or 1, 1, H', W'] -> [N, O, H', W']."""
+        s = self.affine(w)
+        d = demodulation(self.weight, s, self.eps)
+        x = modulated_convolve(x, self.weight, s, tile=tile, up_taps=self.up_taps)
+        return finish(x, d, self.bias, noise, self.noise_strength, self.clamp)
+
+
+class ToRGB(nn.Module):
+    """A modulated 1x1 convolution to colour, without demodulation."""
+
+    def __init__(self, config: GeneratorConfig, c_in: int) -> None:
+        super().__init__()
+        self.affine = Linear(config.w_dim, c_in, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(config.image_channels, c_in, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(config.image_channels))
+        self.gain, self.clamp = c_in**-0.5, config.conv_clamp
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        s = self.affine(w) * self.gain
+        # few output channels: a kernel for each item costs nothing, and spares a copy of x
+        kernels = self.weight[None, :, :, 0, 0] * s[:, None, :]
+        rgb = torch.einsum("noi,nihw->nohw", kernels, x) + self.bias[:, None, None]
+        return rgb if self.clamp is None else rgb.clamp(-self.clamp, self.clamp)
+
+
+class Block(nn.Module):
+    """The layers of one resolution."""
+
+    def __init__(self, config: GeneratorConfig, index: int) -> None:
+        super().__init__()
+        c, r = config.channels[index], 4 << index
+        if index == 0:
+            self.const = nn.Parameter(torch.randn(c, config.const_size, config.const_size))
+        else:
+            self.conv0 = StyledConv(config, config.channels[index - 1], c, resolution=r, up=True)
+        self.conv1 = StyledConv(config, c, c, resolution=r, up=False)
+        self.torgb = ToRGB(config, c)
+
+
+class Synthesis(nn.Module):
+    """w -> image: from the constant upward, every resolution adding its colours to the sum so far."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.taps = normalise_taps(config.fir)
+        for index in range(config.blocks):
+            setattr(self, f"b{4 << index}", Block(config, index))
+
+    def block(self, index: int) -> Block:
+        return getattr(self, f"b{4 << index}")
+
+    def forward(self, ws: Tensor, inputs: SynthesisInputs | None = None, *, tile: str | None = None) -> Tensor:
+        """See `Generator.synthesize`."""
+        inputs = inputs or SynthesisInputs()
+        tile = self.config.tile if tile is None else check_tile(tile)
+        self._check(ws, inputs)
+        noise = iter(inputs.noise or [None] * self.config.num_convs)
+        x = self._start(len(ws), inputs)
+        image = None
+        for index in range(self.config.blocks):
+            block, first = self.block(index), max(2 * index - 1, 0)  # a block's ToRGB shares its w with the next conv0
+            if index > 0:
+                x = block.conv0(x, ws[:, first], next(noise), tile)
+            x = block.conv1(x, ws[:, 2 * index], next(noise), tile)
+            rgb = block.torgb(x, ws[:, 2 * index + 1])
+            image = rgb if image is None else upsample(image, self.taps, tile) + rgb
+        assert image is not None
+        return image
+
+    def _start(self, batch: int, inputs: SynthesisInputs) -> Tensor:
+        """The constant over the whole grid, plus the input map: [N, C0, h0, w0]."""
+        const: Tensor = self.block(0).const
+        h, w = inputs.grid
+        if const.shape[-1] > 1 and (h, w) != tuple(const.shape[1:]):
+            n = const.shape[-1]
+            const = const.repeat(1, -(-h // n), -(-w // n))[:, :h, :w]
+        x = const.expand(batch, -1, h, w)
+        return x if inputs.input_map is None else x + self.config.input_map * inputs.input_map
+
+    def _check(self, ws: Tensor, inputs: SynthesisInputs) -> None:
+        c = self.config
+        if ws.ndim != 3 or ws.shape[1:] != (c.num_ws, c.w_dim):
+            raise ShapeError(f"This generator takes w of shape [N, {c.num_ws}, {c.w_dim}], not {list(ws.shape)}.")
+        n = len(ws)
+        if inputs.input_map is not None and inputs.input_map.shape != (n, c.channels[0], *inputs.grid):
+            expected = [n, c.channels[0], *inputs.grid]
+            raise ShapeError(f"The input map must have the shape {expected}, not {list(inputs.input_map.shape)}.")
+        if not inputs.noise:
+            return
+        sizes = conv_sizes(c, inputs.grid)
+        if len(inputs.noise) != len(sizes):
+            raise ShapeError(f"This generator takes {len(sizes)} noise maps, not {len(inputs.noise)}.")
+        for i, (noise, size) in enumerate(zip(inputs.noise, sizes, strict=True)):
+            if noise.shape not in ((n, 1, *size), (1, 1, *size)):
+                raise ShapeError(f"Noise map {i} must have the shape {[n, 1, *size]}, not {list(noise.shape)}.")
+
+
+class Generator(nn.Module):
+    """A whole generator; `forward` is `synthesize`, so that `functional_call` reaches it."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mapping = Mapping(config)
+        self.synthesis = Synthesis(config)
+
+    @property
+    def num_ws(self) -> int:
+        """L = 2 log2(resolution) - 2."""
+        return self.config.num_ws
+
+    def map(
+        self, z: Tensor, *, psi: float = 1.0, cutoff: int | None = None, labels: Tensor | None = None
+    ) -> Tensor:
+        """z [N, z_dim] -> ws [N, L, w_dim], truncated.
+
+        Without gradients every item goes through alone: the bits of a small matrix product depend on the batch's size,
+        and a picture must not. `mapping(z)` maps a whole batch at once.
+        """
+        if torch.is_grad_enabled() or len(z) < 2:
+            w = self.mapping(z, labels)
+        else:
+            each = [self.mapping(z[i : i + 1], None if labels is None else labels[i : i + 1]) for i in range(len(z))]
+            w = torch.cat(each)
+        return truncate(w[:, None].expand(-1, self.num_ws, -1), self.mapping.w_avg, psi, cutoff)
+
+    def synthesize(self, ws: Tensor, inputs: SynthesisInputs | None = None, *, tile: str | None = None) -> Tensor:
+        """ws [N, L, w_dim] -> images [N, 3, H, W], about -1 to 1, top row first.
+
+        inputs  noise, input map and grid; None = neither noise nor map, at the base grid. H, W = grid * resolution / 4
+        tile    which axes wrap; None = as the generator was trained
+        Raises  ShapeError, ConfigError
+        """
+        return self.synthesis(ws, inputs, tile=tile)
+
+    def forward(self, ws: Tensor, inputs: SynthesisInputs | None = None, *, tile: str | None = None) -> Tensor:
+        return self.synthesize(ws, inputs, tile=tile)
+
+    def constant_inputs(self) -> SynthesisInputs:
+        """The fixed noise that the checkpoint carries (`noise_const`), at the base grid."""
+        if not self.config.constant_noise:
+            raise ShapeError("This generator carries no constant noise; draw noise from a seed.")
+        convs = [layer for layer in self.layers() if layer.kind == "conv"]
+        noise = [self.synthesis.get_buffer(f"{layer.name}.noise_const") for layer in convs]
+        return SynthesisInputs(noise=tuple(n[None, None] for n in noise))
+
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Every modulated layer, in the order in which they run."""
+        found: list[LayerInfo] = []
+        for index, c in enumerate(self.config.channels):
+            r, c_in, w = 4 << index, self.config.channels[max(index - 1, 0)], 2 * index
+            if index > 0:
+                found.append(_layer(f"b{r}.conv0", "conv", w - 1, c_in, c, 3, r))
+            found.append(_layer(f"b{r}.conv1", "conv", w, c, c, 3, r))
+            found.append(_layer(f"b{r}.torgb", "torgb", w + 1, c, self.config.image_channels, 1, r))
+        return tuple(found)
+
+
+def _layer(
+    name: str, kind: Literal["conv", "torgb"], w_index: int, c_in: int, c_out: int, kernel: int, resolution: int
+) -> LayerInfo:
+    return LayerInfo(
+        name=name, kind=kind, w_index=w_index, c_in=c_in, c_out=c_out, kernel=kernel, resolution=resolution
+    )

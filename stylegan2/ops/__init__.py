@@ -1,0 +1,1 @@
+"""The arithmetic of synthesis in pure PyTorch: padding, resampling, modulated convolution, activation."""

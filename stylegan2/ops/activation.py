@@ -1,0 +1,43 @@
+"""What follows a modulated convolution: demodulation, noise, bias, leaky ReLU, gain and clamp."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SLOPE = 0.2
+GAIN = math.sqrt(2)  # keeps the variance of a unit Gaussian through a leaky ReLU, nearly
+
+
+def leaky_relu(x: Tensor, bias: Tensor) -> Tensor:
+    """sqrt(2) * leaky ReLU (x + bias) with slope 0.2; x [N, C], bias [C]."""
+    return F.leaky_relu(x + bias, SLOPE) * GAIN
+
+
+def finish(
+    x: Tensor, d: Tensor, bias: Tensor, noise: Tensor | None, strength: Tensor, clamp: float | None
+) -> Tensor:
+    """clamp(sqrt(2) * leaky_relu(d x + strength noise + bias)).
+
+    x         [N, C, H, W], a convolution's result; overwritten where no gradient is needed
+    d         [N, C]
+    bias      [C]
+    noise     [N or 1, 1, H, W], or None
+    strength  []
+    The gain is folded into the summands, since a leaky ReLU lets positive factors through: one pass less.
+    """
+    d, bias = GAIN * d[:, :, None, None], GAIN * bias[:, None, None]
+    if torch.is_grad_enabled():
+        x = torch.addcmul(bias, x, d)
+        if noise is not None:
+            x = x + GAIN * strength * noise
+        x = F.leaky_relu(x, SLOPE)
+        return x if clamp is None else x.clamp(-clamp, clamp)
+    x = x.mul_(d).add_(bias)
+    if noise is not None:
+        x = x.add_(GAIN * strength * noise)
+    x = F.leaky_relu_(x, SLOPE)
+    return x if clamp is None else x.clamp_(-clamp, clamp)
