@@ -1,0 +1,193 @@
+"""CLIP as the adaptation needs it: unit embeddings of images and texts in float32, differentiable in the images.
+
+Every model comes through open_clip: any of its own by "NAME:TAG" (fetched by open_clip on first use), a folder in its
+format by "local-dir:PATH", and the two built-in ones, "builtin" and "judge", which are such folders inside this package.
+A folder may bring its own word list (`vocabulary.json`), because the built-in models know some hundred words.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import BadCheckpoint, NotFound, PromptError
+from .resize import fit_square
+
+BUILTIN_FOLDER = Path(__file__).parent.parent / "models" / "builtin"
+BUILTIN_CLIPS = {"builtin": BUILTIN_FOLDER / "clip", "judge": BUILTIN_FOLDER / "judge"}
+VOCABULARY_FILE = "vocabulary.json"
+
+
+class WordTokenizer:
+    """One token a word, for a CLIP that was trained on a short word list.
+
+    Token 0 is padding, 1 stands for any unknown word, then the words in order, then start and end of text; the end has
+    the highest id, because open_clip takes the text's embedding at the position of the highest id.
+    """
+
+    def __init__(self, words: Sequence[str], context_length: int) -> None:
+        self.words = tuple(words)
+        self.context_length = context_length
+        self._ids = {word: index + 2 for index, word in enumerate(self.words)}
+        self.start, self.end = len(words) + 2, len(words) + 3
+        self.vocab_size = len(words) + 4
+
+    @staticmethod
+    def split(text: str) -> list[str]:
+        return re.findall(r"[^\W_]+", text.lower())
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """[len(texts), context_length] int64; words beyond the context length are dropped."""
+        tokens = torch.zeros(len(texts), self.context_length, dtype=torch.long)
+        for row, text in enumerate(texts):
+            ids = [self._ids.get(word, 1) for word in self.split(text)][: self.context_length - 2]
+            tokens[row, : len(ids) + 2] = torch.tensor([self.start, *ids, self.end])
+        return tokens
+
+
+class Clip:
+    """An open_clip model with its preprocessing and its wordings, frozen.
+
+    name       as given to `load_clip`
+    templates  sentences with one {} for the prompt; a prompt's embeddings are taken in all of them
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: torch.nn.Module,
+        tokenizer: Callable[[Sequence[str]], Tensor],
+        templates: Sequence[str],
+        *,
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        self.name = name
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.templates = tuple(templates)
+        self.size = size
+        self._mean = torch.tensor(mean).view(1, 3, 1, 1)
+        self._std = torch.tensor(std).view(1, 3, 1, 1)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Images [N, 3, H, W] in about [-1, 1] -> unit vectors [N, D] float32."""
+        pixels = fit_square((images + 1) / 2, self.size)
+        pixels = (pixels - self._mean.to(pixels)) / self._std.to(pixels)
+        dtype = next(self.model.parameters()).dtype
+        return unit(self.model.encode_image(pixels.to(dtype)).float())
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Texts -> unit vectors [len(texts), D] float32."""
+        return unit(self.model.encode_text(self.tokenizer(list(texts)).to(self.device)).float())
+
+    def embed_prompt(self, prompt: str) -> Tensor:
+        """The prompt in every template: unit vectors [len(templates), D]."""
+        return self.embed_texts([template.format(prompt) for template in self.templates])
+
+    def unknown_words(self, prompt: str) -> dict[str, list[str]]:
+        """Words of the prompt that this CLIP was never taught, each with near ones that it was; empty for full CLIPs."""
+        if not isinstance(self.tokenizer, WordTokenizer):
+            return {}
+        known = self.tokenizer.words
+        unknown = [word for word in self.tokenizer.split(prompt) if word not in known]
+        return {word: difflib.get_close_matches(word, known, n=3, cutoff=0.6) for word in unknown}
+
+
+def unit(x: Tensor) -> Tensor:
+    """x / |x| along the last axis, in float32, with the gradient of 0 where x is 0."""
+    return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+
+
+def check_prompt(clip: Clip, prompt: str) -> None:
+    """Raise `PromptError` if the prompt is empty or has words that the CLIP does not know."""
+    if not prompt.strip():
+        raise PromptError("A prompt is empty; write what the texture is now and what it is to become.")
+    unknown = clip.unknown_words(prompt)
+    if not unknown:
+        return
+    parts = []
+    for word, near in unknown.items():
+        parts.append(f"{word!r}" + (f" (near it: {', '.join(near)})" if near else ""))
+    raise PromptError(
+        f"The CLIP {clip.name!r} does not know {' or '.join(parts)}; use words that it knows "
+        "(latent-loom models --words lists them) or a full CLIP, such as --clip ViT-B-32:openai."
+    )
+
+
+def _builtin_names() -> str:
+    return ", ".join(BUILTIN_CLIPS)
+
+
+@functools.lru_cache(maxsize=4)
+def load_clip(name: str, device: str = "cpu") -> Clip:
+    """A CLIP by name: "builtin", "judge", "local-dir:PATH" or open_clip's "NAME:TAG" ("ViT-B-32:openai").
+
+    Loaded once a process and shared. Raises `NotFound` for a name nobody has, `BadCheckpoint` for weights that cannot be had.
+    """
+    import open_clip
+
+    logging.getLogger().setLevel(max(logging.getLogger().level, logging.WARNING))
+    if name in BUILTIN_CLIPS or name.startswith("local-dir:"):
+        folder = BUILTIN_CLIPS.get(name) or Path(name.removeprefix("local-dir:"))
+        if not (folder / "open_clip_config.json").is_file():
+            raise NotFound(f"There is no CLIP in {folder}; it needs open_clip_config.json and its weights.")
+        model = open_clip.create_model(f"local-dir:{folder}", device=device)
+        tokenizer, templates = _folder_words(folder)
+    else:
+        architecture, _, tag = name.partition(":")
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        if not tags:
+            near = difflib.get_close_matches(architecture, open_clip.list_models(), n=3)
+            raise NotFound(
+                f"open_clip has no model {architecture!r}; "
+                + (f"did you mean {' or '.join(near)}? " if near else "")
+                + f"Built in are {_builtin_names()}."
+            )
+        if tag not in tags:
+            raise NotFound(f"{architecture!r} has no weights {tag!r}; there are: {', '.join(tags)}.")
+        try:
+            model = open_clip.create_model(architecture, pretrained=tag, device=device)
+        except (RuntimeError, OSError) as error:
+            raise BadCheckpoint(
+                f"The weights of {name!r} could not be fetched or read; connect to the internet for the first use, "
+                f"or give a downloaded folder as local-dir:PATH ({type(error).__name__})."
+            ) from error
+        tokenizer, templates = open_clip.get_tokenizer(architecture), open_clip.OPENAI_IMAGENET_TEMPLATES
+        templates = tuple(template("{}") for template in templates)
+    settings = model.visual.preprocess_cfg
+    size = settings["size"]
+    return Clip(
+        name,
+        model,
+        tokenizer,
+        templates,
+        size=size if isinstance(size, int) else size[0],
+        mean=settings["mean"],
+        std=settings["std"],
+    )
+
+
+def _folder_words(folder: Path) -> tuple[Callable[[Sequence[str]], Tensor], tuple[str, ...]]:
+    """Tokenizer and templates of a folder: its own word list, or those of every CLIP."""
+    import open_clip
+
+    own = folder / VOCABULARY_FILE
+    if own.is_file():
+        words = json.loads(own.read_text(encoding="utf-8"))
+        return WordTokenizer(words["words"], words["context_length"]), tuple(words["templates"])
+    return open_clip.get_tokenizer("ViT-B-32"), tuple(t("{}") for t in open_clip.OPENAI_IMAGENET_TEMPLATES)
