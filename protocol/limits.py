@@ -1,0 +1,69 @@
+"""Sizes, counts and times that both ends keep. SPEC.md lists them (tested)."""
+
+from __future__ import annotations
+
+MAGIC = b"LOOM/1"
+"""The first frame of every message."""
+
+MAX_HEADER_BYTES = 64 * 1024
+"""The msgpack header. Fields that do not fit travel in frames of their own."""
+
+MAX_SPILLED_BYTES = 4 * 1024 * 1024
+"""All fields of one message that did not fit into the header, together (about 40,000 file names)."""
+
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+"""One frame; both sockets set it as ZMQ_MAXMSGSIZE."""
+
+MAX_MESSAGE_BYTES = 512 * 1024 * 1024
+"""All frames of one message."""
+
+MAX_ARRAYS = 32
+MAX_DIMENSIONS = 6
+MAX_NESTING = 16
+"""Levels of lists and maps in a header."""
+
+MAX_TEXT = 8 * 1024
+"""Characters of a name, sentence or stage. Longer sentences are cut by the sender."""
+
+MAX_ID = 2**53 - 1
+"""Request ids are 1 .. MAX_ID: integers that every language holds exactly."""
+
+MAX_PENDING_PER_PEER = 256
+"""Requests of one peer that have not ended; one more is answered `busy`."""
+
+MAX_PENDING = 1024
+"""Requests of all peers together."""
+
+MAX_QUEUED_MESSAGES = 256
+MAX_QUEUED_BYTES = MAX_MESSAGE_BYTES
+"""What the server keeps for a peer that does not read; beyond, the peer is dropped."""
+
+PROGRESS_INTERVAL_S = 0.1
+"""At most ten progress messages a second for each request."""
+
+KEEPALIVE_S = 2.0
+"""A peer with pending requests hears something at least this often, so that the server notices a vanished one."""
+
+PING_INTERVAL_S = 2.0
+"""How often the client pings while it is connected; feeds the status dot."""
+
+HELLO_TIMEOUT_S = 10.0
+"""No `welcome` for so long after a connection was opened: it is given up and opened anew."""
+
+PATIENCE_S = 10.0
+"""Without a connection for so long, pending requests fail with BackendLost."""
+
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 32.0
+"""Waiting time before the next attempt to connect: doubled each time, up to the maximum."""
+
+BLOCKED_S = 1.0
+"""A longer pause between two ticks means that the caller was blocked: that time counts against nobody."""
+
+MAX_RETRIES = 2
+"""How often an idempotent request is sent again after the backend was lost."""
+
+HEARTBEAT_INTERVAL_MS = 2_000
+HEARTBEAT_TIMEOUT_MS = 10_000
+HEARTBEAT_TTL_MS = 10_000
+"""ZMQ_HEARTBEAT_IVL, _TIMEOUT, _TTL on both sockets: answered by libzmq's own thread while Python is busy."""

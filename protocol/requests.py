@@ -1,0 +1,82 @@
+"""The table of requests: what a client may ask, with which parameters, and what may be asked twice.
+
+The wire checks only that `params` is a map; the backend checks each parameter and answers `bad_request`. SPEC.md
+describes every parameter; a test holds this table against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestType:
+    """One kind of request.
+
+    required    parameters that must be there
+    optional    parameters that have a default in the backend
+    value       fields of the answer
+    idempotent  asking twice does what asking once does: the client asks again by itself when the backend was lost
+    """
+
+    name: str
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    value: tuple[str, ...] = ()
+    idempotent: bool = False
+
+
+_LOOK = ("generator", "styles", "size", "tile", "psi", "maps", "format")
+
+REQUESTS: dict[str, RequestType] = {
+    request.name: request
+    for request in (
+        RequestType(
+            name="status",
+            value=("state", "device", "memory_mib", "jobs", "queued", "version"),
+            idempotent=True,
+        ),
+        RequestType(name="models", value=("generators", "clips"), idempotent=True),
+        RequestType(name="styles", value=("styles",), idempotent=True),
+        RequestType(
+            name="adapt",
+            required=("source", "target", "name"),
+            optional=(
+                *("generator", "method", "iterations", "seed", "batch", "learning_rate", "rank"),
+                *("clips", "preview_every", "overwrite"),
+            ),
+            value=("style", "seconds"),
+        ),
+        RequestType(
+            name="generate",
+            required=("seeds",),
+            optional=(*_LOOK, "name", "out"),
+            value=("files", "seconds"),
+            idempotent=True,
+        ),
+        RequestType(
+            name="walk",
+            required=("seeds", "out"),
+            optional=(*_LOOK, "frames", "loop", "interpolation", "speed"),
+            value=("files", "frames", "out", "seconds"),
+            idempotent=True,
+        ),
+        RequestType(
+            name="batch",
+            required=("out",),
+            optional=("jobs", "file", "resume"),
+            value=("out", "manifest", "written", "skipped", "failed", "seconds"),
+        ),
+        RequestType(name="import", required=("file", "name"), optional=("overwrite",), value=("generator",)),
+        RequestType(
+            name="export",
+            required=("file",),
+            optional=("generator", "style", "strength", "format"),
+            value=("file", "bytes"),
+            idempotent=True,
+        ),
+        RequestType(name="delete_style", required=("name",)),
+        RequestType(name="shutdown"),
+    )
+}
+"""Every request by its type. `shutdown` is answered by the connection itself, all others by a handler."""
