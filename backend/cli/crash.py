@@ -9,6 +9,8 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from ...protocol.data_folder import data_folder
+from ...protocol.errors import BackendLost, RequestError
 from ..errors import Cancelled, LoomError, as_loom_error
 
 
@@ -21,6 +23,10 @@ def explain(error: BaseException, data: Path | None = None) -> LoomError:
         return Cancelled("Interrupted; everything finished so far is kept.")
     if isinstance(error, LoomError):
         return error
+    if isinstance(error, RequestError | BackendLost):  # what a backend in another process answered to the demo
+        answered = LoomError(str(error))
+        answered.code = error.code
+        return answered
     known = as_loom_error(error)
     if known is not None:
         return known
@@ -38,7 +44,7 @@ def write_crash_log(error: BaseException, data: Path | None = None) -> Path:
         f"torch: {getattr(sys.modules.get('torch'), '__version__', 'not imported')}\n\n",
         *traceback.format_exception(error),
     ]
-    for root in (data or _data_folder(), Path(tempfile.gettempdir()) / "latent-loom"):
+    for root in (data or data_folder(), Path(tempfile.gettempdir()) / "latent-loom"):
         try:
             folder = root / "logs"
             folder.mkdir(parents=True, exist_ok=True)

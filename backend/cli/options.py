@@ -66,7 +66,7 @@ def add_look(parser: argparse.ArgumentParser) -> None:
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--pbr", action="store_const", const=list(values.MAPS), dest="maps", help="write every PBR map")
     shown.add_argument(
-        "--maps", type=values.maps, default=["color"], metavar="LIST", help=f"maps to write, of {','.join(values.MAPS)}"
+        "--maps", type=values.maps, metavar="LIST", help=f"maps to write, of {','.join(values.MAPS)} (default: color)"
     )
     parser.add_argument("--format", default="png", metavar="FORMAT", help="image files' format (default: png)")
 
