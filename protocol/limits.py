@@ -44,6 +44,9 @@ PROGRESS_INTERVAL_S = 0.1
 KEEPALIVE_S = 2.0
 """A peer with pending requests hears something at least this often, so that the server notices a vanished one."""
 
+FORGET_S = 600.0
+"""The server forgets a peer that waits for nothing and was silent for so long; it may say hello again."""
+
 PING_INTERVAL_S = 2.0
 """How often the client pings while it is connected; feeds the status dot."""
 

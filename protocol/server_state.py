@@ -1,0 +1,428 @@
+"""The server's side of all its connections: no sockets, no threads, no clock (`now` is passed in, seconds, monotonic).
+
+How a ROUTER loop uses it (one thread owns socket and machine; the worker talks to that thread):
+
+    machine = ServerConnection(session=session, describe=lambda: {"device": ..., "memory_mib": ..., "generators": ...,
+                                                                  "styles": ..., "capabilities": ...})
+    each turn:
+        for every message that can be received without waiting:      identity, *frames = router.recv_multipart(...)
+            events += machine.receive(identity, frames, now)          never raises for what a peer sent
+        for what the worker says:
+            machine.started(peer, id)                                 just before the work begins
+            machine.progress(peer, id, done=3, total=100, stage="adapting", numbers={...}, preview=uint8 [H, W, 3])
+            machine.result(peer, id, value, arrays)  or  machine.fail(peer, id, code, sentence, retryable=False)
+        events += machine.tick(now)                                   every 0.1 s or oftener
+        events += machine.flush(send)                                 send(peer, frames) -> Sending, without waiting
+
+Events, all that a loop has to act on:
+
+    PeerJoined(peer, client, version)          greeted
+    PeerLeft(peer, reason)                     vanished, stopped reading, broke the contract or speaks another version
+    RequestArrived(peer, request)              queue it; request is messages.Request
+    RequestWithdrawn(peer, id, reason)         it had not started: take it out of the queue. Already answered.
+    CancelRequested(peer, id, reason)          it runs: make it stop soon, then `fail(..., "cancelled", ...)` as usual
+    ShutdownRequested(peer)                    close: everything pending was withdrawn or asked to cancel, and answered
+
+A request is *queued* from RequestArrived until `started`, *running* until `result` or `fail`. Answers to requests
+that have ended already, or whose peer has left, are ignored (False is returned): a worker may always lose that race.
+`result` raises LocalProtocolError for a value or array that cannot travel (a bug of the handler): answer `internal`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import PROTOCOL, VERSION, frames, limits, messages
+from .errors import RemoteProtocolError, TooLargeToSend
+
+Peer = Hashable
+"""What the transport calls a client: the ROUTER's identity frame."""
+
+
+@dataclass(frozen=True)
+class PeerJoined:
+    peer: Peer
+    client: str
+    version: str
+
+
+@dataclass(frozen=True)
+class PeerLeft:
+    peer: Peer
+    reason: str
+
+
+@dataclass(frozen=True)
+class RequestArrived:
+    peer: Peer
+    request: messages.Request
+
+
+@dataclass(frozen=True)
+class RequestWithdrawn:
+    peer: Peer
+    id: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class CancelRequested:
+    peer: Peer
+    id: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ShutdownRequested:
+    peer: Peer
+
+
+Event = PeerJoined | PeerLeft | RequestArrived | RequestWithdrawn | CancelRequested | ShutdownRequested
+
+
+class Sending(enum.Enum):
+    """What became of one message that the transport was asked to send without waiting."""
+
+    SENT = "sent"
+    BLOCKED = "blocked"  # EAGAIN: the peer does not read
+    GONE = "gone"  # EHOSTUNREACH: there is no such peer any more
+
+
+@dataclass
+class _Pending:
+    """One request that has not ended."""
+
+    slot: str | None
+    running: bool = False
+    cancelling: bool = False
+    done: int = 0
+    newest: messages.Progress | None = None  # not sent yet
+    last: messages.Progress | None = None  # sent last; repeated to keep the connection warm
+    sent_at: float = -1e9
+
+
+@dataclass
+class _Outgoing:
+    frames: frames.Frames
+    droppable: bool
+
+    @property
+    def nbytes(self) -> int:
+        return sum(map(len, self.frames))
+
+
+@dataclass
+class _PeerState:
+    pending: dict[int, _Pending] = field(default_factory=dict)
+    outbox: deque[_Outgoing] = field(default_factory=deque)
+    told_at: float = 0.0  # when something was last put into its outbox unasked
+    heard_at: float = 0.0  # when it last said something
+
+
+class ServerConnection:
+    """All peers of one backend process. See the top of this module for its use.
+
+    session   names this life of the process; a client that meets another one knows that its requests are lost
+    describe  the rest of `welcome`: device, memory_mib, generators, styles, capabilities; asked at each hello
+    """
+
+    def __init__(
+        self,
+        *,
+        session: str,
+        describe: Callable[[], Mapping[str, Any]] = dict,
+        server: str = "latent-loom",
+        version: str = VERSION,
+        max_pending_per_peer: int = limits.MAX_PENDING_PER_PEER,
+        max_pending: int = limits.MAX_PENDING,
+    ) -> None:
+        self.session = session
+        self.closing = False
+        self._describe = describe
+        self._server = server
+        self._version = version
+        self._max_pending_per_peer = max_pending_per_peer
+        self._max_pending = max_pending
+        self._peers: dict[Peer, _PeerState] = {}
+        self._strangers: dict[Peer, deque[_Outgoing]] = {}  # answers to those who are not greeted
+
+    # --- from the peers ---
+
+    def receive(self, peer: Peer, raw: Sequence[bytes], now: float) -> list[Event]:
+        """Take one message of `peer` (its frames without the identity)."""
+        try:
+            message = messages.decode(raw, sender="client")
+        except RemoteProtocolError as error:
+            return self._refuse(peer, str(error))
+        if isinstance(message, messages.Hello):
+            return self._greet(peer, message, now)
+        state = self._peers.get(peer)
+        if state is None:
+            # cancel has no answer of its own, so none is given here either
+            if not isinstance(message, messages.Cancel):
+                self._tell_stranger(peer, _id_of_request(message), "hello_first", "Say hello first.", retryable=True)
+            return []
+        state.heard_at = now
+        if isinstance(message, messages.Unknown):
+            self._put(peer, messages.Error(id=message.id, code="unknown_type", message=_unknown(message.type)))
+            return []
+        if isinstance(message, messages.Ping):
+            self._put(peer, messages.Pong(id=message.id))
+            return []
+        if isinstance(message, messages.Cancel):
+            return self._end_early(peer, message.id, "cancelled", "Cancelled; everything finished so far is kept.")
+        assert isinstance(message, messages.Request)
+        if message.id in state.pending:
+            return self._refuse(peer, f"The id {message.id} is still in use.")
+        return self._accept(peer, state, message)
+
+    def _greet(self, peer: Peer, hello: messages.Hello, now: float) -> list[Event]:
+        major, minor = hello.protocol
+        if major != PROTOCOL[0]:
+            theirs = f"{major}.{minor}"
+            sentence = (
+                f"This backend speaks protocol {PROTOCOL[0]}.{PROTOCOL[1]} and the client {theirs};"
+                " install the same version of Latent Loom on both sides."
+            )
+            self._tell_stranger(peer, None, "version", sentence)
+            return self.peer_gone(peer, "speaks another version of the protocol")
+        events: list[Event] = []
+        self._strangers.pop(peer, None)
+        if peer not in self._peers:
+            self._peers[peer] = _PeerState()
+            events.append(PeerJoined(peer, hello.client, hello.version))
+        state = self._peers[peer]
+        state.heard_at = now
+        for id in [id for id in state.pending if id not in hello.pending]:
+            events += self._end_early(peer, id, "cancelled", "The client does not wait for this any more.")
+        welcome = messages.Welcome(
+            server=self._server,
+            version=self._version,
+            protocol=PROTOCOL,
+            session=self.session,
+            limits={"header_bytes": limits.MAX_HEADER_BYTES, "frame_bytes": limits.MAX_FRAME_BYTES}
+            | {"message_bytes": limits.MAX_MESSAGE_BYTES, "pending": self._max_pending_per_peer},
+            pending=tuple(state.pending),
+            **self._describe(),
+        )
+        self._put(peer, welcome)
+        state.told_at = now
+        return events
+
+    def _accept(self, peer: Peer, state: _PeerState, request: messages.Request) -> list[Event]:
+        if self.closing:
+            self._answer(peer, request.id, "shutting_down", "The backend is closing; start it again.", retryable=True)
+            return []
+        if request.type == "shutdown":
+            self._put(peer, messages.Result(id=request.id))
+            return [*self.shut_down("a client asked for it"), ShutdownRequested(peer)]
+        events: list[Event] = []
+        if request.slot is not None:
+            older = [i for i, p in state.pending.items() if p.slot == request.slot and not p.running]
+            for id in older:
+                events += self._end_early(peer, id, "superseded", "A newer request in the same slot replaced this one.")
+        total = sum(len(p.pending) for p in self._peers.values())
+        if len(state.pending) >= self._max_pending_per_peer or total >= self._max_pending:
+            self._answer(peer, request.id, "busy", "Too many requests are waiting; try again later.", retryable=True)
+            return events
+        state.pending[request.id] = _Pending(slot=request.slot)
+        return [*events, RequestArrived(peer, request)]
+
+    def _end_early(self, peer: Peer, id: int, code: str, sentence: str) -> list[Event]:
+        """A queued request ends now with an error; a running one is asked to stop, once."""
+        pending = self._peers[peer].pending.get(id)
+        if pending is None:
+            return []
+        if not pending.running:
+            self._finish(peer, id, messages.Error(id=id, code=code, message=sentence))
+            return [RequestWithdrawn(peer, id, code)]
+        if pending.cancelling:
+            return []
+        pending.cancelling = True
+        return [CancelRequested(peer, id, code)]
+
+    # --- from the worker ---
+
+    def is_pending(self, peer: Peer, id: int) -> bool:
+        """Whether somebody still waits for the answer."""
+        return peer in self._peers and id in self._peers[peer].pending
+
+    def started(self, peer: Peer, id: int) -> bool:
+        """Mark a queued request as running. False: it was withdrawn meanwhile, do not start it."""
+        if not self.is_pending(peer, id):
+            return False
+        self._peers[peer].pending[id].running = True
+        return True
+
+    def progress(
+        self,
+        peer: Peer,
+        id: int,
+        *,
+        done: int,
+        total: int,
+        stage: str = "",
+        eta_s: float | None = None,
+        numbers: Mapping[str, float] | None = None,
+        preview: np.ndarray | None = None,
+    ) -> bool:
+        """Keep the newest report of a running request; `tick` lets at most ten a second out. False: nobody waits.
+
+        `done` never goes back on the wire: a smaller one is raised to the largest so far.
+        A preview that has not left yet is kept when a report without one follows.
+        """
+        if not self.is_pending(peer, id):
+            return False
+        pending = self._peers[peer].pending[id]
+        pending.done = max(pending.done, done)
+        if preview is None and pending.newest is not None:
+            preview = pending.newest.arrays.get("preview")
+        pending.newest = messages.Progress(
+            id=id,
+            done=pending.done,
+            total=max(total, pending.done) if total else 0,
+            stage=stage[: limits.MAX_TEXT],
+            eta_s=eta_s,
+            numbers=dict(numbers or {}),
+            arrays={} if preview is None else {"preview": preview},
+        )
+        return True
+
+    def result(
+        self,
+        peer: Peer,
+        id: int,
+        value: Mapping[str, Any] | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> bool:
+        """End a request well. An answer over the size limits becomes the error `too_large`. False: nobody waits."""
+        return self._finish(peer, id, messages.Result(id=id, value=value or {}, arrays=arrays or {}))
+
+    def fail(self, peer: Peer, id: int, code: str, message: str, *, retryable: bool = False) -> bool:
+        """End a request with an error of one of errors.REQUEST_ERRORS' codes. False: nobody waits."""
+        sentence = message if len(message) <= limits.MAX_TEXT else message[: limits.MAX_TEXT - 1] + "…"
+        return self._finish(peer, id, messages.Error(id=id, code=code, message=sentence, retryable=retryable))
+
+    def _finish(self, peer: Peer, id: int, end: messages.Result | messages.Error) -> bool:
+        if not self.is_pending(peer, id):
+            return False
+        try:
+            raw = messages.encode(end)
+        except TooLargeToSend as error:
+            raw = messages.encode(messages.Error(id=id, code="too_large", message=str(error)))
+        del self._peers[peer].pending[id]
+        self._peers[peer].outbox.append(_Outgoing(raw, droppable=False))
+        return True
+
+    # --- time and the transport ---
+
+    def tick(self, now: float) -> list[Event]:
+        """Let due progress out, say something to waiting peers that have heard nothing for KEEPALIVE_S, and forget
+        those that wait for nothing and said nothing for FORGET_S (they are greeted again when they come back)."""
+        for peer, state in self._peers.items():
+            for id, pending in state.pending.items():
+                if (
+                    pending.newest is not None
+                    and now - pending.sent_at >= limits.PROGRESS_INTERVAL_S
+                    and not state.outbox
+                ):
+                    self._put(peer, pending.newest, droppable=True)
+                    pending.last = messages.Progress(**{**vars(pending.newest), "arrays": {}})
+                    pending.newest, pending.sent_at, state.told_at = None, now, now
+                elif now - state.told_at >= limits.KEEPALIVE_S and not state.outbox:
+                    stage = "waiting" if not pending.running else "working"
+                    again = pending.last or messages.Progress(id=id, done=pending.done, total=0, stage=stage)
+                    self._put(peer, again, droppable=True)
+                    state.told_at = now
+        idle = [peer for peer, s in self._peers.items() if not s.pending and now - s.heard_at >= limits.FORGET_S]
+        return [event for peer in idle for event in self._leave(peer, "was silent")]
+
+    def flush(self, send: Callable[[Peer, frames.Frames], Sending]) -> list[Event]:
+        """Hand everything that waits to the transport, which must not block. Progress to a peer that does not read is
+        dropped; results are kept up to a limit, beyond which the peer is dropped."""
+        events: list[Event] = []
+        for peer in list(self._peers):
+            outbox = self._peers[peer].outbox
+            while outbox:
+                outcome = send(peer, outbox[0].frames)
+                if outcome is Sending.SENT:
+                    outbox.popleft()
+                    continue
+                if outcome is Sending.GONE:
+                    events += self._leave(peer, "vanished")
+                elif not self._keep_for_later(outbox):
+                    events += self._leave(peer, "stopped reading")
+                break
+        for peer, outbox in list(self._strangers.items()):
+            for outgoing in outbox:
+                send(peer, outgoing.frames)
+            del self._strangers[peer]
+        return events
+
+    @staticmethod
+    def _keep_for_later(outbox: deque[_Outgoing]) -> bool:
+        """Drop what may be dropped. False: the rest is over the limit."""
+        kept = [outgoing for outgoing in outbox if not outgoing.droppable]
+        outbox.clear()
+        outbox.extend(kept)
+        nbytes = sum(outgoing.nbytes for outgoing in kept)
+        return len(kept) <= 1 or (len(kept) <= limits.MAX_QUEUED_MESSAGES and nbytes <= limits.MAX_QUEUED_BYTES)
+
+    # --- ends ---
+
+    def peer_gone(self, peer: Peer, reason: str = "vanished") -> list[Event]:
+        """The transport knows that the peer has left."""
+        return self._leave(peer, reason) if peer in self._peers else []
+
+    def shut_down(self, reason: str) -> list[Event]:
+        """Refuse new requests and end all pending ones. Flush once more before closing the socket."""
+        self.closing = True
+        events: list[Event] = []
+        for peer, state in self._peers.items():
+            for id, pending in list(state.pending.items()):
+                was_running, was_cancelling = pending.running, pending.cancelling
+                self.fail(peer, id, "shutting_down", f"The backend is closing: {reason}.", retryable=True)
+                if not was_running:
+                    events.append(RequestWithdrawn(peer, id, "shutting_down"))
+                elif not was_cancelling:
+                    events.append(CancelRequested(peer, id, "shutting_down"))
+        return events
+
+    def _leave(self, peer: Peer, reason: str) -> list[Event]:
+        state = self._peers.pop(peer)
+        events: list[Event] = []
+        for id, pending in state.pending.items():
+            if not pending.running:
+                events.append(RequestWithdrawn(peer, id, "peer_left"))
+            elif not pending.cancelling:
+                events.append(CancelRequested(peer, id, "peer_left"))
+        return [*events, PeerLeft(peer, reason)]
+
+    def _refuse(self, peer: Peer, sentence: str) -> list[Event]:
+        """The peer broke the contract: forget it, and tell it why."""
+        self._tell_stranger(peer, None, "bad_message", sentence)
+        return self.peer_gone(peer, f"broke the contract: {sentence}")
+
+    def _answer(self, peer: Peer, id: int, code: str, sentence: str, *, retryable: bool) -> None:
+        self._put(peer, messages.Error(id=id, code=code, message=sentence, retryable=retryable))
+
+    def _tell_stranger(self, peer: Peer, id: int | None, code: str, sentence: str, *, retryable: bool = False) -> None:
+        error = messages.Error(id=id, code=code, message=sentence[: limits.MAX_TEXT], retryable=retryable)
+        self._strangers.setdefault(peer, deque(maxlen=4)).append(_Outgoing(messages.encode(error), droppable=True))
+
+    def _put(self, peer: Peer, message: messages.ServerMessage, *, droppable: bool = False) -> None:
+        self._peers[peer].outbox.append(_Outgoing(messages.encode(message), droppable=droppable))
+
+
+def _id_of_request(message: messages.Message | messages.Unknown) -> int | None:
+    return message.id if isinstance(message, messages.Request | messages.Unknown) else None
+
+
+def _unknown(type: str) -> str:
+    return f"This backend does not know {type[:64]!r}; the client may be newer: install the same version on both sides."
