@@ -135,9 +135,13 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         s = self.affine(w) * self.gain
-        # few output channels: a kernel for each item costs nothing, and spares a copy of x
+        # few output channels: a kernel for each item costs nothing and spares a copy of x; pixels are its rows, so that
+        # the gradient has the format of x
         kernels = self.weight[None, :, :, 0, 0] * s[:, None, :]
-        rgb = torch.einsum("noi,nihw->nohw", kernels, x) + self.bias[:, None, None]
+        n, c, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, c)
+        rgb = (pixels @ kernels.transpose(1, 2)).transpose(1, 2).reshape(n, -1, height, width)
+        rgb = rgb.contiguous() + self.bias[:, None, None]
         return rgb if self.clamp is None else rgb.clamp(-self.clamp, self.clamp)
 
 
@@ -194,7 +198,10 @@ class Synthesis(nn.Module):
             n = const.shape[-1]
             const = const.repeat(1, -(-h // n), -(-w // n))[:, :h, :w]
         x = const.expand(batch, -1, h, w)
-        return x if inputs.input_map is None else x + self.config.input_map * inputs.input_map
+        if inputs.input_map is not None:
+            x = x + self.config.input_map * inputs.input_map
+        # convolutions keep the format of their input, and in this one they run a third faster on a CPU
+        return x.contiguous(memory_format=torch.channels_last)
 
     def _check(self, ws: Tensor, inputs: SynthesisInputs) -> None:
         c = self.config
