@@ -1,0 +1,134 @@
+"""The recipe of the built-in texture generator: `latent-loom train generator`.
+
+A small StyleGAN2, circular in both axes, whose "constant" is one vector plus a random map, so that it has no places and
+grows to any size without repeating. It learns the unweathered procedural materials; conditions are left for prompts to
+add. The discriminator looks through the built-in CLIP's frozen token maps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...stylegan2.checkpoints import save_generator
+from ...stylegan2.config import GeneratorConfig
+from ...stylegan2.inputs import draw_inputs
+from ...stylegan2.networks import Generator
+from ...stylegan2.training.discriminator import Discriminator
+from ...stylegan2.training.trainer import GanTrainer, GanTraining, sample_sheet, train
+from ..adaptation.clip import Clip, load_clip
+from ..job import Job, Progress
+from .procedural.stream import MaterialBank
+
+ARCHITECTURE = GeneratorConfig(
+    z_dim=64,
+    w_dim=64,
+    resolution=64,
+    channels=(96, 96, 80, 56, 32),
+    mapping_layers=4,
+    input_map=1.0,
+    const_size=1,
+    tile="xy",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorTraining:
+    """The procedural recipe; `gan` holds the optimisation. Every `save_every` images: checkpoint, sample sheet, weights."""
+
+    gan: GanTraining = GanTraining()
+    bank: int = 6144
+    refresh: int = 2
+    tinted: float = 0.0
+    save_every: int = 4_000
+
+
+class TokenMaps:
+    """The token maps of every layer of a CLIP's vision transformer, as [N, C, h, w], differentiable in the pixels."""
+
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
+        self._blocks = clip.model.visual.transformer.resblocks
+        self._maps: list[Tensor] = []
+        for block in self._blocks:
+            block.register_forward_hook(lambda _module, _inputs, output: self._maps.append(output))
+
+    @property
+    def channels(self) -> list[int]:
+        return [self._clip.model.visual.conv1.out_channels] * len(self._blocks)
+
+    def __call__(self, images: Tensor) -> Sequence[Tensor]:
+        self._maps.clear()
+        self._clip.embed_images(images)
+        return [self._as_map(tokens) for tokens in self._maps]
+
+    @staticmethod
+    def _as_map(tokens: Tensor) -> Tensor:
+        n, count, channels = tokens.shape
+        side = round((count - 1) ** 0.5)
+        return tokens[:, 1:].transpose(1, 2).reshape(n, channels, side, side)
+
+
+def material_batches(settings: GeneratorTraining, size: int) -> Iterator[Tensor]:
+    """Endless batches [batch, 3, size, size] of unweathered materials in [-1, 1]."""
+    bank = MaterialBank(
+        size=size,
+        capacity=settings.bank,
+        refresh=settings.refresh,
+        seed=settings.gan.seed + 10,
+        weathered=0.0,
+        tinted=settings.tinted,
+    )
+    while True:
+        yield bank.batch(settings.gan.batch)[0]
+
+
+def grid_picture(images: Tensor, columns: int) -> Image.Image:
+    """Images [N, 3, H, W] in [-1, 1] side by side in rows."""
+    n, _, height, width = images.shape
+    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    rows = [np.concatenate(list(pixels[i : i + columns]), axis=1) for i in range(0, n - n % columns, columns)]
+    return Image.fromarray(np.concatenate(rows, axis=0))
+
+
+def train_generator(settings: GeneratorTraining, out: Path, work: Path, job: Job | None = None) -> dict[str, Any]:
+    """Train the built-in generator into the file `out`; checkpoint and sheets go to the folder `work`. Returns its card.
+
+    A checkpoint found in `work` is continued.
+    """
+    job = job or Job()
+    work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(settings.gan.seed)
+    generator = Generator(ARCHITECTURE)
+    maps = TokenMaps(load_clip("builtin"))
+    trainer = GanTrainer(generator, Discriminator(maps, maps.channels), settings.gan)
+    checkpoint = work / "checkpoint.pt"
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+    steps, every = settings.gan.steps, max(1, settings.save_every // settings.gan.batch)
+    started, first = time.monotonic(), trainer.steps_done
+    card: dict[str, Any] = {"settings": asdict(settings), "architecture": asdict(ARCHITECTURE)}
+
+    def after_step(trainer: GanTrainer, losses: dict[str, float]) -> None:
+        done = trainer.steps_done
+        if done % every == 0 or done == steps:
+            trainer.save(checkpoint)
+            save_generator(trainer.finished(), out, metadata={"licence": "CC0-1.0"})
+            seeds = range(40)
+            sheet = sample_sheet(trainer.average, seeds, draw_inputs(ARCHITECTURE, list(seeds)))
+            grid_picture(sheet, 10).save(work / f"sheet-{done * settings.gan.batch:07d}.png")
+        rate = (done - first) * settings.gan.batch / (time.monotonic() - started)
+        job.report(Progress(done=done, total=steps, stage="generator", numbers=losses | {"images_per_s": rate}))
+        job.check()
+
+    train(trainer, material_batches(settings, ARCHITECTURE.resolution), after_step=after_step)
+    card["images"] = trainer.steps_done * settings.gan.batch
+    return card
