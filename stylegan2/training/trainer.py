@@ -1,0 +1,148 @@
+"""Adversarial training of a generator, with an exponential average, checkpoints and resumption.
+
+It knows nothing of where the pictures or the discriminator's features come from: both are handed in.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..inputs import SynthesisInputs, sample_inputs
+from ..networks import Generator
+from .discriminator import Discriminator, discriminator_loss, generator_loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanTraining:
+    """learning_rate, betas  of both Adams; average_images  half-life of the averaged generator, in images."""
+
+    images: int = 60_000
+    batch: int = 16
+    learning_rate: float = 2e-3
+    betas: tuple[float, float] = (0.0, 0.99)
+    average_images: float = 5_000
+    seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        return -(-self.images // self.batch)
+
+
+class GanTrainer:
+    """One generator, one discriminator, one average; `step` by `step`.
+
+    average  the generator to keep: an exponential average of the trained one's weights
+    """
+
+    def __init__(self, generator: Generator, discriminator: Discriminator, settings: GanTraining) -> None:
+        self.settings = settings
+        self.generator, self.discriminator = generator, discriminator
+        self.average = copy.deepcopy(generator).requires_grad_(False)
+        rate, betas = settings.learning_rate, settings.betas
+        self._g_optimizer = torch.optim.Adam(generator.parameters(), lr=rate, betas=betas)
+        self._d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=rate, betas=betas)
+        self.rng = torch.Generator().manual_seed(settings.seed)
+        self.steps_done = 0
+
+    def fakes(self) -> Tensor:
+        """A batch of the generator's pictures, with gradient: [batch, 3, R, R]."""
+        config = self.generator.config
+        z = torch.randn(self.settings.batch, config.z_dim, generator=self.rng)
+        inputs = sample_inputs(config, self.settings.batch, generator=self.rng)
+        w = self.generator.mapping(z)
+        return self.generator.synthesize(w[:, None].expand(-1, config.num_ws, -1), inputs)
+
+    def step(self, real: Tensor) -> dict[str, float]:
+        """One update of both networks on real pictures [batch, 3, R, R] in [-1, 1]; returns the losses.
+
+        The generator's pictures, and what the frozen features see in them, are computed once and used by both updates.
+        """
+        d, size = self.discriminator, real.shape[-1]
+        fake = self.fakes()
+        # Periodic pictures may be rolled: the features' patch grid must not become a place that the generator can learn.
+        shift = torch.randint(size, (2,), generator=self.rng).tolist()
+        seen = d.look(fake.roll(shift, (2, 3)))
+        with torch.no_grad():
+            seen_real = d.look(real)
+        d_loss = discriminator_loss(d.score(seen_real), d.score([s.detach() for s in seen]))
+        self._d_optimizer.zero_grad(set_to_none=True)
+        d_loss.backward()
+        self._d_optimizer.step()
+        d.requires_grad_(False)
+        g_loss = generator_loss(d.score(seen))
+        self._g_optimizer.zero_grad(set_to_none=True)
+        g_loss.backward()
+        d.requires_grad_(True)
+        self._g_optimizer.step()
+        self.steps_done += 1
+        self._update_average()
+        return {"d_loss": d_loss.item(), "g_loss": g_loss.item()}
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        seen = self.steps_done * self.settings.batch
+        half_life = min(self.settings.average_images, 0.05 * seen + 1)
+        keep = 0.5 ** (self.settings.batch / half_life)
+        for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+
+    @torch.no_grad()
+    def finished(self) -> Generator:
+        """The averaged generator with its mean latent, ready to be saved."""
+        generator = copy.deepcopy(self.average).eval()
+        z = torch.randn(10_000, generator.config.z_dim, generator=torch.Generator().manual_seed(0))
+        generator.mapping.w_avg.copy_(generator.mapping(z).mean(0))
+        return generator
+
+    def state(self) -> dict[str, object]:
+        return {
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "g_optimizer": self._g_optimizer.state_dict(),
+            "d_optimizer": self._d_optimizer.state_dict(),
+            "rng": self.rng.get_state(),
+            "steps_done": self.steps_done,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        partial = path.with_suffix(".partial")
+        torch.save(self.state(), partial)
+        partial.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint of the same settings."""
+        state = torch.load(path, weights_only=True)
+        self.generator.load_state_dict(state["generator"])
+        self.average.load_state_dict(state["average"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self._g_optimizer.load_state_dict(state["g_optimizer"])
+        self._d_optimizer.load_state_dict(state["d_optimizer"])
+        self.rng.set_state(state["rng"])
+        self.steps_done = state["steps_done"]
+
+
+def train(
+    trainer: GanTrainer,
+    batches: Iterator[Tensor],
+    *,
+    after_step: Callable[[GanTrainer, dict[str, float]], None],
+) -> Generator:
+    """Run until the settings' number of images; `after_step` saves, draws, reports, or raises to stop."""
+    while trainer.steps_done < trainer.settings.steps:
+        after_step(trainer, trainer.step(next(batches)))
+    return trainer.finished()
+
+
+def sample_sheet(generator: Generator, seeds: range, inputs: SynthesisInputs) -> Tensor:
+    """Pictures of fixed latents, [len(seeds), 3, H, W]: the same at every call, to watch training by."""
+    z = torch.stack([torch.randn(generator.config.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds])
+    with torch.no_grad():
+        return generator.synthesize(generator.map(z), inputs)
