@@ -22,8 +22,12 @@ def add(commands) -> None:
         "--method", choices=("auto", "style", "lowrank", "layers", "full"), default="auto",
         help="what is trained (default: auto, the smallest that works well)",
     )  # fmt: skip
-    parser.add_argument("--iterations", type=values.iterations, default="auto", metavar="N", help="steps, or auto (default)")
-    parser.add_argument("--seed", type=values.seed, default=0, metavar="N", help="repeats the result exactly (default: 0)")
+    parser.add_argument(
+        "--iterations", type=values.iterations, default="auto", metavar="N", help="steps, or auto (default)"
+    )
+    parser.add_argument(
+        "--seed", type=values.seed, default=0, metavar="N", help="repeats the result exactly (default: 0)"
+    )
     parser.add_argument("--batch", type=values.count, metavar="N", help="pictures per step")
     parser.add_argument("--learning-rate", type=values.number, metavar="RATE", help="step size of the optimizer")
     parser.add_argument("--rank", type=values.count, metavar="N", help="rank of low-rank updates (method lowrank)")

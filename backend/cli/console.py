@@ -7,15 +7,15 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
-from ..job import Job, Progress
+from ..job import Job
 
 STOPPING = "Stopping after this step; press Ctrl-C again to stop at once."
 
 
-class Unfinished(Exception):
+class UnfinishedError(Exception):
     """A command did part of its work. `.value` is its JSON value all the same; the exit code is 1."""
 
     def __init__(self, sentence: str, value: Any) -> None:
@@ -52,9 +52,22 @@ class Console:
         bar = Bar(title)
         try:
             with interrupts() as stop:
-                yield Job(report=bar.show, cancelled=stop.is_set)
+                yield Job(report=bar.follow, cancelled=stop.is_set)
         finally:
             bar.close()
+
+
+class Report(Protocol):
+    """What a bar needs of a report: `job.Progress` has it, and so has the client's `Progressed`."""
+
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def stage(self) -> str: ...
+    @property
+    def numbers(self) -> Mapping[str, float]: ...
 
 
 class Bar:
@@ -64,10 +77,11 @@ class Bar:
         self.title = title
         self._bar: Any = None
 
-    def show(self, progress: Progress) -> None:
+    def follow(self, progress: Report) -> None:
+        """Show one report of a `Job`, or one that came over the wire."""
         self.update(progress.done, progress.total, progress.stage, progress.numbers)
 
-    def update(self, done: int, total: int, stage: str = "", numbers: dict[str, float] | None = None) -> None:
+    def update(self, done: int, total: int, stage: str = "", numbers: Mapping[str, float] | None = None) -> None:
         if self._bar is None:
             from tqdm import tqdm
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from . import doctor_checks, values
-from .console import Console, Unfinished
+from .console import Console, UnfinishedError
 from .options import add_common
 
 
@@ -27,5 +27,5 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     failed = [check["name"] for check in found if check["state"] == "fail"]
     value = {"ok": not failed, "checks": found}
     if failed:
-        raise Unfinished(f"Not everything is in order: see {', '.join(failed)} above.", value)
+        raise UnfinishedError(f"Not everything is in order: see {', '.join(failed)} above.", value)
     return value

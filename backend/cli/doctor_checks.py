@@ -85,7 +85,9 @@ def check_threads(threads: int | None) -> Check:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     said = f"{torch.get_num_threads()} threads on {cores} cores."
     if torch.get_num_threads() > cores:
-        return Check(name="threads", state="warn", said=f"{said} That is slower than one per core; use --threads {cores}.")
+        return Check(
+            name="threads", state="warn", said=f"{said} That is slower than one per core; use --threads {cores}."
+        )
     return Check(name="threads", state="ok", said=said)
 
 
@@ -147,7 +149,9 @@ def check_compiler() -> Check:
     if compiler and (shutil.which("ninja") or shutil.which("ninja", path=str(Path(sys.executable).parent))):
         return Check(name="compiler", state="ok", said=f"{shutil.which(compiler)} and ninja.")
     missing = "no ninja" if compiler else "no C++ compiler"
-    return Check(name="compiler", state="warn", said=f"There is {missing}: native kernels are not built, PyTorch's are used.")
+    return Check(
+        name="compiler", state="warn", said=f"There is {missing}: native kernels are not built, PyTorch's are used."
+    )
 
 
 def check_connection(path: Path) -> Check:

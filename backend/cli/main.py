@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 
 from . import adapt, checkpoints, demo, doctor, listing, serve, textures, train
-from .console import Console, Unfinished
+from .console import Console, UnfinishedError
 from .crash import explain
-from .options import Parser, WrongUsage
+from .options import Parser, UsageError
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 COMMANDS = (demo, serve, adapt, textures, checkpoints, listing, train, doctor)  # in the order of `--help`
@@ -24,7 +24,9 @@ COMMANDS = (demo, serve, adapt, textures, checkpoints, listing, train, doctor)  
 def build_parser() -> Parser:
     """The whole command line. Each command's module adds its own part and names the function that runs it."""
     parser = Parser(prog="latent-loom", description="Adapt a StyleGAN2 texture generator by text, and use it.")
-    parser.add_argument("--version", action="version", version=f"latent-loom {importlib.metadata.version('latent-loom')}")
+    parser.add_argument(
+        "--version", action="version", version=f"latent-loom {importlib.metadata.version('latent-loom')}"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in COMMANDS:
         module.add(commands)
@@ -40,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         console.finish(args.run(args, console))
         sys.stdout.flush()
-    except WrongUsage as error:
+    except UsageError as error:
         return _fail(console, WRONG_USAGE, "usage", f"{error.prog}: {_sentence(error)} See {error.prog} --help.")
-    except Unfinished as error:
+    except UnfinishedError as error:
         console.complain(str(error))
         console.finish(error.value)
         return FAILED
@@ -62,7 +64,7 @@ def _fail(console: Console, exit_code: int, code: str, sentence: str) -> int:
     return exit_code
 
 
-def _sentence(error: WrongUsage) -> str:
+def _sentence(error: UsageError) -> str:
     """argparse's message ("the following arguments are required: --out") as a sentence."""
     text = str(error).removeprefix("argument ")
     return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import values
 
 
-class WrongUsage(Exception):
+class UsageError(Exception):
     """The command line cannot be understood; `str()` is one sentence, `.prog` the command it was written for."""
 
     def __init__(self, message: str, prog: str) -> None:
@@ -17,14 +17,14 @@ class WrongUsage(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with exact option names, and with `WrongUsage` instead of a printed usage and an exit."""
+    """argparse with exact option names, and with `UsageError` instead of a printed usage and an exit."""
 
     def __init__(self, **settings) -> None:
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
-        raise WrongUsage(message, self.prog)
+        raise UsageError(message, self.prog)
 
 
 def add_common(parser: argparse.ArgumentParser, *, repeated: bool = False) -> None:
@@ -33,14 +33,16 @@ def add_common(parser: argparse.ArgumentParser, *, repeated: bool = False) -> No
     repeated   for an action below a command (`styles show`) that has these options already: what is not given here
                then keeps what was given there
     """
-    kept = {"default": argparse.SUPPRESS} if repeated else {}
+    kept: dict[str, Any] = {"default": argparse.SUPPRESS} if repeated else {}
     parser.add_argument(
         "--json", action="store_true", help="end standard output with one JSON object, and print no prose", **kept
     )
     parser.add_argument(
         "--data", type=values.path, metavar="DIR", help="folder of generators and styles (default: the user's)", **kept
     )
-    parser.add_argument("--threads", type=values.count, metavar="N", help="processor threads (default: all cores)", **kept)
+    parser.add_argument(
+        "--threads", type=values.count, metavar="N", help="processor threads (default: all cores)", **kept
+    )
 
 
 def add_generator(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +63,10 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         "--tile", choices=("none", "x", "y", "xy"), default="xy", help="directions in which edges meet (default: xy)"
     )
     parser.add_argument(
-        "--psi", type=values.number, metavar="P", help="truncation: 0 the mean picture, 1 the full variety (default: 0.7)"
+        "--psi",
+        type=values.number,
+        metavar="P",
+        help="truncation: 0 the mean picture, 1 the full variety (default: 0.7)",
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--pbr", action="store_const", const=list(values.MAPS), dest="maps", help="write every PBR map")

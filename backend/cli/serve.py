@@ -20,7 +20,7 @@ def add(commands) -> None:
         "--connection-file", type=values.path, metavar="FILE",
         help="file that tells clients the address and the token (default: connection.json in the user's data folder)",
     )  # fmt: skip
-    parser.add_argument("--parent-watch", action="store_true", help="end when standard input ends (the parent died)")
+    parser.add_argument("--parent-stdin", action="store_true", help="end when standard input ends (the parent died)")
     parser.add_argument("--log-file", type=values.path, metavar="FILE", help="write the log there, not to the terminal")
     add_common(parser)
     parser.set_defaults(run=run)
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         address=args.address,
         connection_file=args.connection_file,
         data=args.data,
-        parent_watch=args.parent_watch,
+        parent_stdin=args.parent_stdin,
         log_file=args.log_file,
     )
     serve(settings)

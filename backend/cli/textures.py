@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from . import values
-from .console import Console, Unfinished
+from .console import Console, UnfinishedError
 from .inprocess import call
 from .options import add_common, add_look, look_params
 
@@ -90,8 +90,10 @@ def run_batch(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         f"in {args.out} ({value['seconds']:.1f} s); the list is {value['manifest']}."
     )
     if failed:
-        sentence = f"{len(failed)} of the batch's items failed; correct them in {args.file} and run again with --resume."
-        raise Unfinished(sentence, value)
+        sentence = (
+            f"{len(failed)} of the batch's items failed; correct them in {args.file} and run again with --resume."
+        )
+        raise UnfinishedError(sentence, value)
     return value
 
 

@@ -1,0 +1,105 @@
+"""The demo's part in Blender: the add-on's own operators, called in a headless Blender by the script in its zip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from .demo_backend import BackendProcess
+from .demo_report import Report
+
+SCRIPT = "addon/headless/demo.py"
+LIMIT_S = 300.0
+
+
+def run(report: Report, backend: BackendProcess, *, blender: Path | None, addon_zip: Path | None, style: str) -> None:
+    """Install the zip in a headless Blender, go through its operators, and render; or say why not.
+
+    blender    a Blender, or a Python with the bpy wheel; None looks for `blender` on the path
+    addon_zip  the extension; None skips this part
+    """
+    program = blender or (Path(found) if (found := shutil.which("blender")) else None)
+    missing = None
+    if program is None:
+        missing = "there is no Blender here (name one with --blender)"
+    elif addon_zip is None:
+        missing = "the add-on's zip was not named (--addon-zip)"
+    elif not addon_zip.is_file():
+        missing = f"there is no file {addon_zip}"
+    if missing or program is None or addon_zip is None:
+        report.numbers["blender"] = {"skipped": missing}
+        report.console.say(f"  in Blender: skipped, {missing}")
+        return
+    folder = report.out / "blender"
+    folder.mkdir(exist_ok=True)
+    with report.part("in Blender") as part:
+        part["said"] = str(folder)
+        problem = _run_script(program, addon_zip.absolute(), backend, folder, style)
+    report.numbers["blender"] = {"program": str(program), "files": sorted(path.name for path in folder.iterdir())}
+    if problem:
+        report.problems.append(problem)
+
+
+def _run_script(program: Path, addon_zip: Path, backend: BackendProcess, folder: Path, style: str) -> str | None:
+    """Run the zip's script to its end; None if it went well, else a sentence."""
+    log = folder / "blender.log"
+    with tempfile.TemporaryDirectory(prefix="latent-loom-blender-") as private:
+        try:
+            script = _extract_script(addon_zip, Path(private))
+        except (KeyError, zipfile.BadZipFile):
+            return f"{addon_zip} is not Latent Loom's extension ({SCRIPT} is not in it); build it with build_addon.py."
+        options: list[str | Path] = [
+            "--zip",
+            addon_zip,
+            "--connection",
+            backend.connection_file,
+            "--out",
+            folder,
+            "--style",
+            style,
+        ]
+        command: list[str | Path]
+        if program.name.lower().startswith("python"):
+            command = [program, script, *options]
+        else:
+            command = [
+                program,
+                "-b",
+                "--factory-startup",
+                "--python-exit-code",
+                "1",
+                "--python",
+                script,
+                "--",
+                *options,
+            ]
+        # A user folder of its own: the demo installs nothing into the user's Blender.
+        environment = os.environ | {"BLENDER_USER_RESOURCES": str(Path(private) / "user")}
+        try:
+            with log.open("wb") as output:
+                code = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    timeout=LIMIT_S,
+                ).returncode
+        except subprocess.TimeoutExpired:
+            return f"Blender did not finish within {LIMIT_S:.0f} s; see {log}."
+        except OSError as error:
+            return f"Cannot run {program}: {error.strerror}; name another Blender with --blender."
+    return f"The part in Blender failed (exit code {code}); see {log}." if code else None
+
+
+def _extract_script(addon_zip: Path, folder: Path) -> Path:
+    """The zip's script as a file in `folder`. Raises KeyError where the zip has none."""
+    with zipfile.ZipFile(addon_zip) as archive:
+        data = archive.read(SCRIPT)
+    path = folder / PurePosixPath(SCRIPT).name
+    path.write_bytes(data)
+    return path

@@ -1,0 +1,219 @@
+"""The parts of the demo that are work for the backend, each asked for through the client that the add-on uses."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...protocol.client import Client, Failed, Finished, Lost, Ponged, Progressed
+from ...protocol.errors import BackendLost, Cancelled
+from ..errors import LoomError
+from ..textures.sheets import before_after_sheet
+from .console import Bar, Console
+from .demo_report import Report
+
+PROMPTS = {  # style: source, target
+    "mossy": ("stone", "mossy stone"),
+    "rusty": ("metal", "rusty metal"),
+    "snowy": ("stone", "snowy stone"),
+}
+SHEET_SEEDS = (0, 1, 2, 3, 4, 5)
+TEXTURE_SEEDS = (0, 1, 2)
+MAPS = ["color", "height", "normal", "roughness", "ao", "orm"]
+PING_EVERY_S = 0.1
+WALK_FRAMES, WALK_FPS = 48, 16
+MANY_STEPS = 100_000  # more than could be done before the cancel
+
+
+@dataclass(kw_only=True)
+class Work:
+    """seed: of every adaptation. `best_style` is the first one, which the later parts use."""
+
+    client: Client
+    console: Console
+    report: Report
+    seed: int
+    best_style: str = next(iter(PROMPTS))
+    pings_ms: list[float] = field(default_factory=list)
+
+    @property
+    def out(self) -> Path:
+        return self.report.out
+
+    def ask(self, title: str, request: str, params: dict[str, Any]):
+        """One request with a bar; waits for its answer."""
+        bar = Bar(title)
+        try:
+            return self.client.request(request, params, on_progress=bar.follow)
+        finally:
+            bar.close()
+
+    def adapt_styles(self, iterations: int | str) -> None:
+        """A style for every prompt, with pings while it trains; then the before/after sheet."""
+        scores: dict[str, Any] = {}
+        for name, (source, target) in PROMPTS.items():
+            with self.report.part(f"adapt: {source} -> {target}") as part:
+                style = self._adapt(name, source, target, iterations)
+                scores[name] = style["measures"]
+                shown = ", ".join(f"{measure} {value:.3f}" for measure, value in style["measures"].items())
+                part["said"] = f"style {name!r}, {style['iterations']} steps, {style['bytes']:,} bytes; {shown}"
+        self.report.numbers["scores"] = scores
+        self.report.numbers["ping_ms"] = {
+            "median": round(statistics.median(self.pings_ms), 3),
+            "worst": round(max(self.pings_ms), 3),
+            "count": len(self.pings_ms),
+        }
+        with self.report.part("before/after sheet") as part:
+            part["said"] = str(self._write_sheet())
+
+    def _adapt(self, name: str, source: str, target: str, iterations: int | str) -> dict[str, Any]:
+        params = {"source": source, "target": target, "name": name, "iterations": iterations, "seed": self.seed}
+        number = self.client.send("adapt", params | {"overwrite": True})
+        bar = Bar(target)
+        next_ping = time.monotonic()
+        try:
+            while True:
+                if time.monotonic() >= next_ping:
+                    self.client.ping()
+                    next_ping = time.monotonic() + PING_EVERY_S
+                for event in self.client.poll(timeout_s=0.02):
+                    if isinstance(event, Progressed) and event.id == number:
+                        bar.follow(event)
+                    elif isinstance(event, Finished) and event.id == number:
+                        return event.value["style"]
+                    else:
+                        self._note(event, number)
+        finally:
+            bar.close()
+
+    def _note(self, event: object, number: int) -> None:
+        """Pongs are measured; an end without a result is raised."""
+        if isinstance(event, Ponged):
+            self.pings_ms.append(1000 * event.seconds)
+        if isinstance(event, Failed) and event.id == number:
+            raise event.error
+        if isinstance(event, Lost):
+            raise BackendLost(event.reason)
+
+    def _write_sheet(self) -> Path:
+        rows = []
+        for name, (source, target) in PROMPTS.items():
+            looks: list[list[Any]] = [[], [[name, 1.0]]]
+            params = {"seeds": list(SHEET_SEEDS), "size": [128, 128], "maps": ["color"]}
+            before, after = (self.ask("sheet", "generate", params | {"styles": look}).arrays["color"] for look in looks)
+            rows.append((f"{source} -> {target}", before, after))
+        path = self.out / "before_after.png"
+        before_after_sheet(rows, path)
+        return path
+
+    def measure_cancel(self) -> None:
+        """How long a running adaptation takes to end after `cancel`, beside how long one of its steps takes."""
+        source, target = PROMPTS[self.best_style]
+        params = {"source": source, "target": target, "name": "cancelled", "iterations": MANY_STEPS, "seed": self.seed}
+        with self.report.part("cancel an adaptation") as part:
+            number = self.client.send("adapt", params)
+            first, asked = None, None
+            while True:
+                for event in self.client.poll(timeout_s=0.02):
+                    if isinstance(event, Progressed) and event.id == number and event.done >= 1 and asked is None:
+                        if first is None:
+                            first = (time.perf_counter(), event.done)
+                        elif event.done > first[1]:
+                            step_s = (time.perf_counter() - first[0]) / (event.done - first[1])
+                            asked = time.perf_counter()
+                            self.client.cancel(number)
+                    elif isinstance(event, Failed) and event.id == number:
+                        if not isinstance(event.error, Cancelled) or asked is None:
+                            raise event.error
+                        cancel_s = time.perf_counter() - asked
+                        self.report.numbers |= {"cancel_s": round(cancel_s, 4), "step_s": round(step_s, 4)}
+                        part["said"] = f"took effect after {cancel_s:.2f} s; one step takes {step_s:.2f} s"
+                        return
+                    elif isinstance(event, Finished) and event.id == number:
+                        raise LoomError("The adaptation ended before it could be cancelled.")
+                    else:
+                        self._note(event, number)
+
+    def make_textures(self) -> None:
+        """Seamless 512x512 textures with every PBR map, and one of each other style."""
+        folder = self.out / "textures"
+        with self.report.part("textures with PBR maps") as part:
+            params = {"seeds": list(TEXTURE_SEEDS), "size": [512, 512], "tile": "xy", "maps": MAPS, "out": str(folder)}
+            count = len(self.ask("textures", "generate", params | {"styles": [[self.best_style, 1.0]]}).value["files"])
+            for name in PROMPTS:
+                if name != self.best_style:
+                    params = {"seeds": [0], "size": [512, 512], "tile": "xy", "maps": MAPS, "out": str(folder)}
+                    count += len(self.ask("textures", "generate", params | {"styles": [[name, 1.0]]}).value["files"])
+            part["said"] = f"{count} files in {folder}"
+
+    def compare_repeats(self) -> None:
+        """Make the first textures once more and compare every byte."""
+        with self.report.part("the same seeds again") as part, tempfile.TemporaryDirectory() as again:
+            params = {"seeds": list(TEXTURE_SEEDS), "size": [512, 512], "tile": "xy", "maps": MAPS, "out": again}
+            files = self.ask("again", "generate", params | {"styles": [[self.best_style, 1.0]]}).value["files"]
+            different = [
+                Path(file["path"]).name
+                for file in files
+                if Path(file["path"]).read_bytes() != (self.out / "textures" / Path(file["path"]).name).read_bytes()
+            ]
+            self.report.numbers["identical"] = not different
+            part["said"] = (
+                f"{len(files)} files, {'every byte the same' if not different else f'different: {different}'}"
+            )
+            if different:
+                self.report.problems.append(f"The same seeds gave other files: {', '.join(different)}.")
+
+    def make_walk(self) -> None:
+        """A loop through the latent space: frames, and an animated preview of them."""
+        folder = self.out / "walk"
+        params = {
+            "styles": [[self.best_style, 1.0]], "seeds": [0, 1, 2, 3], "frames": WALK_FRAMES, "loop": True,
+            "size": [256, 256], "tile": "xy", "out": str(folder),
+        }  # fmt: skip
+        with self.report.part("latent walk") as part:
+            files = self.ask("walk", "walk", params).value["files"]
+            preview = write_animation([_path(file) for file in files], folder / "previews" / "walk.webp")
+            part["said"] = f"{len(files)} frames in {folder}; {preview}"
+
+    def export_batch(self) -> None:
+        """A set of textures from a batch file, with its manifest."""
+        folder = self.out / "batch"
+        folder.mkdir(exist_ok=True)
+        jobs = folder / "jobs.toml"
+        jobs.write_text(batch_file(list(PROMPTS)), encoding="utf-8")
+        with self.report.part("batch export") as part:
+            value = self.ask("batch", "batch", {"file": str(jobs), "out": str(folder / "set")}).value
+            part["said"] = f"{value['manifest']}"
+            if value["failed"]:
+                self.report.problems.append(f"The batch failed in part: {value['failed'][0]['message']}")
+
+
+def batch_file(styles: list[str]) -> str:
+    """A batch file with two textures of every style."""
+    lines = ["[defaults]", 'generator = "builtin"', 'size = "256x256"', 'tile = "xy"']
+    lines += ['maps = ["color", "normal", "roughness"]', 'format = "png"']
+    for style in styles:
+        lines += ["", "[[items]]", f'name = "{style}-set"', f'style = "{style}"', 'seeds = "10-11"']
+    return "\n".join(lines) + "\n"
+
+
+def write_animation(frames: list[Path], path: Path) -> Path:
+    """The frames as one endless WebP animation."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *rest = [Image.open(frame).convert("RGB") for frame in frames]
+    temporary = path.with_name(f".{path.name}")
+    first.save(
+        temporary, format="WEBP", save_all=True, append_images=rest, duration=1000 // WALK_FPS, loop=0, quality=80
+    )
+    temporary.replace(path)
+    return path
+
+
+def _path(file: str | dict[str, Any]) -> Path:
+    return Path(file["path"] if isinstance(file, dict) else file)
