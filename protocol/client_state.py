@@ -193,6 +193,8 @@ class ClientConnection:
         id = self._next_id
         self._next_id += 1
         self._pings[id] = now
+        if len(self._pings) > limits.MAX_PINGS:
+            del self._pings[min(self._pings)]
         self._next_ping = now + limits.PING_INTERVAL_S
         self._send(messages.Ping(id=id))
         return id
@@ -262,7 +264,7 @@ class ClientConnection:
         events: list[Event] = []
         if self.state is State.GREETING and now >= self._greeted_by:
             events += self.transport_lost(now, "The backend does not answer; it may be starting or stuck.")
-        if self.state is State.READY and now >= self._next_ping and not self._pings:
+        if self.state is State.READY and now >= self._next_ping:
             self.ping(now)
         return events + self._judge_waiting(now)
 

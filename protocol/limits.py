@@ -44,11 +44,17 @@ PROGRESS_INTERVAL_S = 0.1
 KEEPALIVE_S = 2.0
 """A peer with pending requests hears something at least this often, so that the server notices a vanished one."""
 
+GRACE_S = 5.0
+"""The requests of a peer that the transport does not know any more go on for so long: it may come back for them."""
+
 FORGET_S = 600.0
 """The server forgets a peer that waits for nothing and was silent for so long; it may say hello again."""
 
 PING_INTERVAL_S = 2.0
 """How often the client pings while it is connected; feeds the status dot."""
+
+MAX_PINGS = 16
+"""Unanswered pings that the client remembers."""
 
 HELLO_TIMEOUT_S = 10.0
 """No `welcome` for so long after a connection was opened: it is given up and opened anew."""

@@ -17,11 +17,13 @@ How a ROUTER loop uses it (one thread owns socket and machine; the worker talks 
 Events, all that a loop has to act on:
 
     PeerJoined(peer, client, version)          greeted
-    PeerLeft(peer, reason)                     vanished, stopped reading, broke the contract or speaks another version
+    PeerLeft(peer, reason)                     vanished for longer than the grace time, stopped reading, broke the
+                                               contract, speaks another version
     RequestArrived(peer, request)              queue it; request is messages.Request
     RequestWithdrawn(peer, id, reason)         it had not started: take it out of the queue. Already answered.
     CancelRequested(peer, id, reason)          it runs: make it stop soon, then `fail(..., "cancelled", ...)` as usual
-    ShutdownRequested(peer)                    close: everything pending was withdrawn or asked to cancel, and answered
+    ShutdownRequested(peer)                    close: everything pending was withdrawn or asked to cancel, and answered.
+                                               Flush, then close with a linger of a second: the answers are on their way
 
 A request is *queued* from RequestArrived until `started`, *running* until `result` or `fail`. Answers to requests
 that have ended already, or whose peer has left, are ignored (False is returned): a worker may always lose that race.
@@ -121,6 +123,7 @@ class _Outgoing:
 class _PeerState:
     pending: dict[int, _Pending] = field(default_factory=dict)
     outbox: deque[_Outgoing] = field(default_factory=deque)
+    gone_since: float | None = None  # when the transport first did not know it any more
     told_at: float = 0.0  # when something was last put into its outbox unasked
     heard_at: float = 0.0  # when it last said something
 
@@ -130,6 +133,7 @@ class ServerConnection:
 
     session   names this life of the process; a client that meets another one knows that its requests are lost
     describe  the rest of `welcome`: device, memory_mib, generators, styles, capabilities; asked at each hello
+    grace_s   how long a vanished peer's requests go on, so that it may come back for them
     """
 
     def __init__(
@@ -141,6 +145,7 @@ class ServerConnection:
         version: str = VERSION,
         max_pending_per_peer: int = limits.MAX_PENDING_PER_PEER,
         max_pending: int = limits.MAX_PENDING,
+        grace_s: float = limits.GRACE_S,
     ) -> None:
         self.session = session
         self.closing = False
@@ -149,6 +154,8 @@ class ServerConnection:
         self._version = version
         self._max_pending_per_peer = max_pending_per_peer
         self._max_pending = max_pending
+        self._grace_s = grace_s
+        self._now = 0.0
         self._peers: dict[Peer, _PeerState] = {}
         self._strangers: dict[Peer, deque[_Outgoing]] = {}  # answers to those who are not greeted
 
@@ -193,12 +200,13 @@ class ServerConnection:
             self._tell_stranger(peer, None, "version", sentence)
             return self.peer_gone(peer, "speaks another version of the protocol")
         events: list[Event] = []
-        self._strangers.pop(peer, None)
         if peer not in self._peers:
             self._peers[peer] = _PeerState()
             events.append(PeerJoined(peer, hello.client, hello.version))
         state = self._peers[peer]
-        state.heard_at = now
+        state.heard_at, state.gone_since = now, None
+        # what was refused before this hello is said before the welcome, so that the client can ask again
+        state.outbox.extend(self._strangers.pop(peer, ()))
         for id in [id for id in state.pending if id not in hello.pending]:
             events += self._end_early(peer, id, "cancelled", "The client does not wait for this any more.")
         welcome = messages.Welcome(
@@ -340,23 +348,27 @@ class ServerConnection:
                     again = pending.last or messages.Progress(id=id, done=pending.done, total=0, stage=stage)
                     self._put(peer, again, droppable=True)
                     state.told_at = now
+        self._now = now
+        gone = [p for p, s in self._peers.items() if s.gone_since is not None and now - s.gone_since >= self._grace_s]
+        events = [event for peer in gone for event in self._leave(peer, "vanished")]
         idle = [peer for peer, s in self._peers.items() if not s.pending and now - s.heard_at >= limits.FORGET_S]
-        return [event for peer in idle for event in self._leave(peer, "was silent")]
+        return events + [event for peer in idle for event in self._leave(peer, "was silent")]
 
     def flush(self, send: Callable[[Peer, frames.Frames], Sending]) -> list[Event]:
-        """Hand everything that waits to the transport, which must not block. Progress to a peer that does not read is
-        dropped; results are kept up to a limit, beyond which the peer is dropped."""
+        """Hand everything that waits to the transport, which must not block. Progress to a peer that does not read or
+        has gone is dropped; results are kept up to a limit, beyond which the peer is dropped."""
         events: list[Event] = []
         for peer in list(self._peers):
-            outbox = self._peers[peer].outbox
-            while outbox:
-                outcome = send(peer, outbox[0].frames)
+            state = self._peers[peer]
+            while state.outbox:
+                outcome = send(peer, state.outbox[0].frames)
                 if outcome is Sending.SENT:
-                    outbox.popleft()
+                    state.outbox.popleft()
+                    state.gone_since = None
                     continue
-                if outcome is Sending.GONE:
-                    events += self._leave(peer, "vanished")
-                elif not self._keep_for_later(outbox):
+                if outcome is Sending.GONE and state.gone_since is None:
+                    state.gone_since = self._now
+                if not self._keep_for_later(state.outbox):
                     events += self._leave(peer, "stopped reading")
                 break
         for peer, outbox in list(self._strangers.items()):
@@ -414,7 +426,7 @@ class ServerConnection:
 
     def _tell_stranger(self, peer: Peer, id: int | None, code: str, sentence: str, *, retryable: bool = False) -> None:
         error = messages.Error(id=id, code=code, message=sentence[: limits.MAX_TEXT], retryable=retryable)
-        self._strangers.setdefault(peer, deque(maxlen=4)).append(_Outgoing(messages.encode(error), droppable=True))
+        self._strangers.setdefault(peer, deque(maxlen=64)).append(_Outgoing(messages.encode(error), droppable=True))
 
     def _put(self, peer: Peer, message: messages.ServerMessage, *, droppable: bool = False) -> None:
         self._peers[peer].outbox.append(_Outgoing(messages.encode(message), droppable=droppable))
