@@ -1,0 +1,175 @@
+"""Pictures on disk: names, encoding, and writing so that no half file ever stands under its real name.
+
+A file holds the picture and, where the format has room, one JSON object with the settings that made it. It holds no
+clock time and no path, so the same settings give the same bytes on another day and in another folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from ..errors import BadRequest, CannotWrite
+
+FORMATS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+"""Format name -> file suffix. Heights are 16-bit and therefore always PNG."""
+
+MAPS = ("color", "height", "normal", "roughness", "ao", "orm")
+
+SETTINGS_KEY = "latent-loom"
+"""Keyword of the PNG text chunk that holds a picture's own settings."""
+
+_FILE_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_PART = ".part"
+
+
+def check_stem(name: str) -> str:
+    """`name` if it is safe as the start of a file name on every platform, else BadRequest with the rule."""
+    if _FILE_STEM.fullmatch(name) and ".." not in name and name.split(".")[0].lower() not in _RESERVED:
+        return name
+    raise BadRequest(
+        f"{name!r} cannot start a file name; use up to 100 letters, digits, '-', '_' and '.', beginning with a letter "
+        "or digit and naming no folder."
+    )
+
+
+def picture_name(name: str, seed: int, which: str, fmt: str) -> str:
+    """File name of one map of one texture, e.g. `mossy-7_normal.png`."""
+    return f"{check_stem(name)}-{seed}_{which}.{suffix(which, fmt)}"
+
+
+def frame_name(number: int, which: str = "color", fmt: str = "png") -> str:
+    """File name of frame `number` (from 1): `frame-0001.png`; other maps: `frame-0001_normal.png`."""
+    extra = "" if which == "color" else f"_{which}"
+    return f"frame-{number:04d}{extra}.{suffix(which, fmt)}"
+
+
+def suffix(which: str, fmt: str) -> str:
+    return "png" if which == "height" else FORMATS[fmt]
+
+
+def open_folder(out: Path | str) -> Path:
+    """`out`, made if need be and proved writable; CannotWrite otherwise.
+
+    It is proved by writing and removing a hidden file: permission bits do not tell of read-only mounts or full disks.
+    """
+    folder = Path(out).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = _part_beside(folder / "probe")
+        probe.write_bytes(b"?")
+        probe.unlink()
+    except FileExistsError as error:
+        raise CannotWrite(f"{str(out)!r} is a file, not a folder; choose another output folder.") from error
+    except OSError as error:
+        raise CannotWrite(
+            f"Cannot write to the folder {str(out)!r} ({error.strerror or error}); choose another output folder."
+        ) from error
+    return folder
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path` whole or not at all: a hidden neighbour first, then a rename.
+
+    An exception (Ctrl-C included) removes the neighbour; a kill leaves it, hidden, and `path` untouched.
+    """
+    part = _part_beside(path)
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise CannotWrite(
+            f"Cannot write {path.name!r} in {str(path.parent)!r} ({error.strerror or error}); free some space or "
+            "choose another folder."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove what killed processes left. Only for a folder that nobody else is writing to."""
+    for part in folder.glob(f".*{_PART}"):
+        part.unlink(missing_ok=True)
+
+
+def _part_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{_PART}")
+
+
+def encode(image: np.ndarray, fmt: str = "png", *, about: Mapping[str, Any] | None = None) -> bytes:
+    """The bytes of a picture file.
+
+    image  uint8 [H, W, 3], uint8 [H, W] or uint16 [H, W] (PNG only)
+    about  JSON-able settings, kept in a PNG text chunk; other formats drop them
+    """
+    if image.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"pictures are uint8 or uint16, not {image.dtype}")
+    if image.dtype == np.uint16 and fmt != "png":
+        raise ValueError("16-bit pictures are written as PNG only")
+    buffer = io.BytesIO()
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    if fmt == "png":
+        # Level 4 is a third of the time of Pillow's default of 6 for files about 2 % larger on textures.
+        picture.save(buffer, "png", compress_level=4, pnginfo=_text_chunk(about))
+    elif fmt == "jpeg":
+        picture.save(buffer, "jpeg", quality=95, subsampling=0)
+    elif fmt == "webp":
+        picture.save(buffer, "webp", lossless=True, quality=50)
+    else:
+        raise ValueError(f"unknown format {fmt!r}")
+    return buffer.getvalue()
+
+
+def write_picture(path: Path, image: np.ndarray, *, about: Mapping[str, Any] | None = None) -> bytes:
+    """Encode by `path`'s suffix, write atomically, and return the bytes written."""
+    fmt = next(name for name, end in FORMATS.items() if path.suffix == f".{end}")
+    data = encode(image, fmt, about=about)
+    write_atomic(path, data)
+    return data
+
+
+def read_about(path: Path) -> dict[str, Any] | None:
+    """The settings in a PNG written by `encode`, or None where the file is missing, foreign or broken.
+
+    The pixels are decoded too, so that a damaged file never counts as a finished one.
+    """
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            about = json.loads(picture.info.get(SETTINGS_KEY, "null"))
+    except (OSError, ValueError, SyntaxError):  # Pillow reports broken PNG chunks as SyntaxError
+        return None
+    return about if isinstance(about, dict) else None
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with one spelling per value, so that equal settings are equal text."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _text_chunk(about: Mapping[str, Any] | None) -> PngImagePlugin.PngInfo | None:
+    if about is None:
+        return None
+    info = PngImagePlugin.PngInfo()
+    text = canonical_json(about)
+    if text.isascii():
+        info.add_text(SETTINGS_KEY, text)
+    else:
+        info.add_itxt(SETTINGS_KEY, text)
+    return info
+
