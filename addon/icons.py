@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Icons that change: the state dot, and the running job's newest picture inside the panel."""
+
+from __future__ import annotations
+
+import bpy
+import bpy.utils.previews
+import numpy as np
+
+from . import session as states
+from .pixels import to_blender
+
+PREVIEW = "preview"
+_collection: bpy.utils.previews.ImagePreviewCollection | None = None
+
+
+def attach() -> None:
+    global _collection
+    _collection = bpy.utils.previews.new()
+
+
+def detach() -> None:
+    global _collection
+    if _collection is not None:
+        bpy.utils.previews.remove(_collection)
+        _collection = None
+
+
+def show_preview(picture: np.ndarray) -> None:
+    """Keep `picture` (uint8 [H, W, 3], top row first) as the icon that the panel shows."""
+    if _collection is None or bpy.app.background:
+        return
+    icon = _collection.get(PREVIEW) or _collection.new(PREVIEW)
+    icon.image_size = picture.shape[1::-1]
+    icon.image_pixels_float.foreach_set(to_blender(picture))
+
+
+def preview_id() -> int:
+    """The icon's number, 0 while there is no preview."""
+    icon = _collection.get(PREVIEW) if _collection is not None else None
+    return icon.icon_id if icon is not None else 0
+
+
+def dot(session: states.Session) -> str:
+    """The icon of the backend's state: grey off, yellow coming, green ready, blue busy, red lost or in trouble."""
+    if session.state == states.READY:
+        return "STRIP_COLOR_05" if session.jobs else "STRIP_COLOR_04"
+    if session.state in (states.STARTING, states.CONNECTING):
+        return "STRIP_COLOR_03"
+    if session.state == states.LOST or session.trouble is not None:
+        return "STRIP_COLOR_01"
+    return "STRIP_COLOR_09"

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything the artist can do, one subject a file."""
+
+from . import adapt, apply, backend, batch, generate, styles, walk
+
+CLASSES = (
+    *backend.CLASSES,
+    *adapt.CLASSES,
+    *styles.CLASSES,
+    *generate.CLASSES,
+    *apply.CLASSES,
+    *walk.CLASSES,
+    *batch.CLASSES,
+)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A style from two prompts."""
+
+import bpy
+from bpy.props import BoolProperty
+
+from .. import params, place, pump, runtime
+from ..job import FINISHED, Job
+
+
+class LOOM_OT_adapt(bpy.types.Operator):
+    """Train a style that turns the one into the other, by these words alone"""
+
+    bl_idname = "loom.adapt"
+    bl_label = "Adapt"
+    bl_options = {"REGISTER"}
+
+    overwrite: BoolProperty(name="Replace", description="Replace a style of the same name", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context):
+        if not bpy.app.background and not runtime.session().connected:
+            cls.poll_message_set("Start the backend first")
+            return False
+        return True
+
+    def execute(self, context):
+        settings = context.scene.loom
+        here = place.here(context, "IMAGE")
+
+        def make_params():
+            return params.adapt(
+                generator=settings.generator,
+                source=settings.source,
+                target=settings.target,
+                name=settings.style_name,
+                taken=[str(style.get("name")) for style in runtime.session().styles],
+                method=settings.method,
+                iterations=settings.iterations,
+                seed=settings.adapt_seed,
+                overwrite=self.overwrite,
+            )
+
+        title = f"{settings.source} → {settings.target}"
+        return pump.begin(self, "adapt", make_params, title=title, on_end=lambda job: _ended(job, here))
+
+
+def _ended(job: Job, here: place.Place) -> None:
+    """Put the new style into the mix of the scene it was asked for in."""
+    if job.state != FINISHED:
+        return
+    scene = place.scene_at(here)
+    if scene is not None and not job.detached:
+        scene.loom.add_style(str(job.value["style"]["name"]))
+        pump.push_undo("Loom: new style")
+    runtime.session().refresh()
+
+
+CLASSES = (LOOM_OT_adapt,)

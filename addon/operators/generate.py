@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Textures, their maps, and what becomes of them."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+
+from .. import folders, images, params, place, provenance, pump, root, runtime
+from ..job import FINISHED, Job
+from .apply import put_on
+
+
+class LOOM_OT_generate(bpy.types.Operator):
+    """Make textures with these settings; they are written to the output folder and loaded"""
+
+    bl_idname = "loom.generate"
+    bl_label = "Generate"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if not bpy.app.background and not runtime.session().connected:
+            cls.poll_message_set("Start the backend first")
+            return False
+        return True
+
+    def execute(self, context):
+        settings = context.scene.loom
+        apply_to = settings.apply_to
+        sent = {}
+
+        def make_params():
+            sent["place"] = place.here(context, apply_to)
+            sent["params"] = params.generate(
+                settings.look(),
+                seeds=range(settings.seed, settings.seed + settings.count),
+                name=style_name(settings),
+                out=folders.ready(output_root()),
+            )
+            return sent["params"]
+
+        def ended(job: Job) -> None:
+            if job.state == FINISHED and not job.detached:
+                _place(job, sent["params"], sent["place"], apply_to)
+
+        return pump.begin(self, "generate", make_params, title="Generating", on_end=ended)
+
+
+class LOOM_OT_dice(bpy.types.Operator):
+    """Another seed by chance"""
+
+    bl_idname = "loom.dice"
+    bl_label = "Roll the Dice"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        context.scene.loom.seed = random.randrange(100_000)
+        return {"FINISHED"}
+
+
+def output_root() -> Path:
+    """The folder that the preferences and the open file lead to."""
+    chosen = root.preferences().output_folder
+    return folders.output_root(bpy.path.abspath(chosen) if chosen else "", bpy.data.filepath, root.own_data())
+
+
+def style_name(settings) -> str:
+    """What files are called after: the styles in the mix, else the texture model."""
+    styles = "-".join(name for name, strength in settings.chosen_styles() if strength)
+    return params.name_from(styles) or params.name_from(settings.generator) or "texture"
+
+
+def _place(job: Job, sent: dict, where: place.Place, apply_to: str) -> None:
+    """Load the files of a finished job, and put the first texture where it was wanted."""
+    scene = place.scene_at(where)
+    textures = load_textures(job.value["files"], sent)
+    if scene is None or not textures:
+        return
+    scene.loom.texture = textures[0]["color"]
+    if apply_to != "IMAGE":
+        put_on(scene, place.object_at(where), apply_to)
+    show(textures[0]["color"])
+    pump.push_undo("Loom: Generate")
+
+
+def load_textures(files: Sequence[dict], sent: dict) -> list[dict[str, bpy.types.Image]]:
+    """The images of each seed by map name, in the order of the seeds."""
+    version = runtime.session().backend_version
+    textures: dict[int, dict[str, bpy.types.Image]] = {}
+    for seed in dict.fromkeys(file["seed"] for file in files):
+        own = {**sent, "seeds": [seed]}
+        record = provenance.describe("generate", own, version=version)
+        record["set"] = record["uuid"]
+        textures[seed] = {
+            file["map"]: images.load(Path(file["path"]), file["map"], record) for file in files if file["seed"] == seed
+        }
+    return [maps for maps in textures.values() if "color" in maps]
+
+
+def show(image: bpy.types.Image) -> None:
+    """Show `image` in image editors that are empty or show something of ours already."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type != "IMAGE_EDITOR":
+                continue
+            space = area.spaces.active
+            ours = space.image is None or space.image.name == images.PREVIEW_NAME or images.record_of(space.image)
+            if ours:
+                space.image = image
+
+
+CLASSES = (LOOM_OT_generate, LOOM_OT_dice)

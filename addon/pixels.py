@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures as the backend has them (uint8, top row first) made into what `Image.pixels.foreach_set` takes. No bpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def to_blender(picture: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Flat float32 RGBA with the bottom row first.
+
+    picture  uint8 or uint16 [H, W, 3], [H, W, 4], [H, W, 1] or [H, W]; top row first
+    out      float32 [H * W * 4] to write into instead of a new buffer: previews reuse one
+    Raises   ValueError
+    """
+    if picture.ndim == 2:
+        picture = picture[:, :, None]
+    if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or picture.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"not a picture: shape {picture.shape}, {picture.dtype}")
+    height, width, channels = picture.shape
+    if out is None or out.size != height * width * 4:
+        out = np.empty(height * width * 4, np.float32)
+    rgba = out.reshape(height, width, 4)
+    rows = picture[::-1]
+    scale = np.float32(1.0 / np.iinfo(picture.dtype).max)
+    if channels == 4:
+        np.multiply(rows, scale, out=rgba)
+    else:
+        np.multiply(rows, scale, out=rgba[:, :, :3])  # one channel is spread over three
+        rgba[:, :, 3] = 1.0
+    return out
+
+
+def grid(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Several pictures side by side: [N, H, W, C] -> [rows * H, columns * W, C]; empty cells are black."""
+    count, height, width, channels = pictures.shape
+    columns = columns or int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * columns, height, width, channels), pictures.dtype)
+    sheet[:count] = pictures
+    sheet = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return sheet.reshape(rows * height, columns * width, channels)

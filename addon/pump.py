@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What makes the session move: a timer beside the interface, an explicit wait in background mode, where no timer runs."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import bpy
+
+from ..protocol.client import BackendLost
+from . import icons, images, root, runtime, troubles
+from .child import Launch
+from .job import FINISHED, Job
+from .params import BadInput
+from .session import LOST, OFF
+
+BUSY_S, IDLE_S = 0.04, 0.5
+# Importing torch on a cold disk of a slow machine was seen to take most of a minute.
+START_LIMIT_S = 180.0
+SPACES = frozenset({"VIEW_3D", "IMAGE_EDITOR", "NODE_EDITOR", "PREFERENCES"})
+
+
+def tick() -> float:
+    """The timer. A bug in here must not stop it, or the interface would never hear of anything again."""
+    try:
+        step()
+    except Exception:  # the boundary between our code and Blender's event loop
+        traceback.print_exc()
+    return BUSY_S if runtime.session().busy else IDLE_S
+
+
+def start_timer() -> None:
+    """(Re)start the timer, so that the next tick comes at once. In background mode there is none."""
+    stop_timer()
+    if not bpy.app.background:
+        bpy.app.timers.register(tick, first_interval=0.0, persistent=True)
+
+
+def stop_timer() -> None:
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+
+
+def step(wait_s: float = 0.0) -> None:
+    """Take in what the backend sent, and show it."""
+    session = runtime.session()
+    changes = session.tick(wait_s)
+    for job in session.jobs.values():
+        _show_preview(job)
+    for job in changes.ended:
+        _show_preview(job)
+        if job.on_end is not None:
+            job.on_end(job)
+        if job.type in ("models", "styles"):
+            show_lists()
+    if changes.redraw:
+        redraw()
+
+
+def wait(job: Job) -> None:
+    """Until `job` has ended. For background mode only: with a window nothing may wait."""
+    while job.running:
+        step(0.2)
+    step()
+
+
+def ready() -> None:
+    """In background mode: start the backend or connect to it, as the preferences say, and wait for its welcome.
+
+    Raises BackendLost
+    """
+    session = runtime.session()
+    if session.connected:
+        return
+    if session.state == OFF:
+        open_backend()
+    limit = time.monotonic() + START_LIMIT_S
+    while not session.connected or session.jobs:
+        if session.state in (OFF, LOST) or time.monotonic() > limit:
+            raise BackendLost(session.trouble.sentence if session.trouble else "The backend did not answer in time.")
+        step(0.1)
+
+
+def open_backend() -> None:
+    """Start a backend, or connect to one, as the preferences say. What goes wrong is the session's trouble."""
+    session, preferences = runtime.session(), root.preferences()
+    if preferences.mode == "CONNECT":
+        session.connect(preferences.backend_connection_file())
+    else:
+        command = preferences.backend_command()
+        if command is None:
+            session.disconnect()
+            session.trouble = troubles.no_backend()
+        else:
+            own = root.own_data("run")
+            options = ("--data", bpy.path.abspath(preferences.data_folder)) if preferences.data_folder else ()
+            session.start(
+                Launch(
+                    command=command,
+                    connection_file=own / "connection.json",
+                    log=own / "backend.log",
+                    options=options,
+                )
+            )
+    start_timer()
+    redraw()
+
+
+def begin(
+    operator: bpy.types.Operator,
+    type: str,
+    make_params: Callable[[], Mapping[str, Any]],
+    *,
+    title: str,
+    on_end: Callable[[Job], None],
+) -> set[str]:
+    """What every operator that starts a job returns. `make_params` may raise BadInput.
+
+    With a window the job goes on by itself. In background mode the operator waits, and a failure is its error.
+    """
+    session = runtime.session()
+    try:
+        params = make_params()
+        if bpy.app.background:
+            ready()
+        job = session.submit(type, params, title=title, on_end=on_end)
+    except (BadInput, BackendLost) as error:
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+    start_timer()
+    if not bpy.app.background:
+        return {"FINISHED"}
+    wait(job)
+    if job.state != FINISHED:
+        operator.report({"ERROR"}, job.trouble.sentence if job.trouble else "It was cancelled.")
+        return {"CANCELLED"}
+    return {"FINISHED"}
+
+
+def show_lists() -> None:
+    """Copy the names of generators and styles to where search fields find them."""
+    session = runtime.session()
+    lists = bpy.context.window_manager.loom
+    for held, entries in ((lists.generators, session.generators), (lists.styles, session.styles)):
+        held.clear()
+        for entry in entries:
+            item = held.add()
+            item.name = str(entry.get("name", ""))
+            item.label = str(entry.get("target", ""))
+
+
+def redraw() -> None:
+    """Have the sidebars drawn anew, and image editors whole: they may show the preview."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type not in SPACES:
+                continue
+            for region in area.regions:
+                if region.type == "UI" or area.type in ("IMAGE_EDITOR", "PREFERENCES"):
+                    region.tag_redraw()
+
+
+def push_undo(message: str) -> None:
+    """Make what a timer just did an undo step of its own."""
+    if bpy.app.background:
+        return
+    for window in bpy.context.window_manager.windows[:1]:
+        with bpy.context.temp_override(window=window):
+            bpy.ops.ed.undo_push(message=message)
+
+
+def _show_preview(job: Job) -> None:
+    """Show the newest preview once; those it overtook were dropped."""
+    picture, job.preview = job.preview, None
+    if picture is None:
+        return
+    icons.show_preview(picture)
+    if not job.detached:
+        images.show_preview(picture)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The extension's own name and places. Blender knows an extension by its root package, one above this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+ROOT = __package__.rpartition(".")[0]
+FOLDER = Path(__file__).resolve().parent.parent
+VERSION_FILE = FOLDER / "blender_manifest.toml"
+
+
+def own_data(name: str = "") -> Path:
+    """A folder of the add-on's own: kept on upgrade, deleted with the extension."""
+    return Path(bpy.utils.extension_path_user(ROOT, path=name, create=True))
+
+
+def preferences():
+    """The add-on's preferences (`preferences.LoomPreferences`)."""
+    return bpy.context.preferences.addons[ROOT].preferences
+
+
+def backend_wheel() -> Path | None:
+    """The backend's wheel that came with this extension, so that both are of one version."""
+    return next(iter(sorted((FOLDER / "backend_wheel").glob("*.whl"))), None)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an artist is told when something went wrong: one sentence, and the button that mends it. The one place for it.
+
+No bpy in here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """sentence  what happened and what to do
+    mend      idname of the operator that mends it, "" where only the user can
+    label     what its button says
+    """
+
+    sentence: str
+    mend: str = ""
+    label: str = ""
+
+
+START = ("loom.backend_start", "Start Backend")
+CONNECT = ("loom.backend_connect", "Connect Again")
+SETUP = ("loom.backend_setup", "Set Up Backend")
+LOG = ("loom.backend_log", "Show Log")
+REFRESH = ("loom.refresh", "Refresh Lists")
+
+# Errors whose sentence comes from the backend; what is added is the way out that this side has.
+MENDING = {
+    "backend_lost": START,
+    "not_found": REFRESH,
+    "internal": LOG,
+    "shutting_down": START,
+}
+# Endings that are no news to the one who caused them.
+SILENT = frozenset({"cancelled", "superseded"})
+
+
+def trouble(sentence: str, mending: tuple[str, str] = ("", "")) -> Trouble:
+    """A `Trouble` whose sentence starts with a capital and ends in a full stop."""
+    text = " ".join(str(sentence).split()) or "Something went wrong."
+    text = text[0].upper() + text[1:]
+    if text[-1] not in ".!?…":
+        text += "."
+    return Trouble(sentence=text, mend=mending[0], label=mending[1])
+
+
+def from_code(code: str, message: str) -> Trouble:
+    """The `Trouble` for an `error` that the backend answered, or that the client made of its silence."""
+    if code == "version":
+        return trouble(
+            message or "This backend speaks another version of the protocol; install the same release of both"
+        )
+    return trouble(message or f"The backend answered {code!r} without a reason", MENDING.get(code, ("", "")))
+
+
+def no_backend() -> Trouble:
+    return trouble(
+        "No backend was found: set one up, or name the command that starts yours in the add-on's preferences", SETUP
+    )
+
+
+def stopped_while_starting(exit_code: int, last_line: str) -> Trouble:
+    reason = f" It said: {last_line}" if last_line else ""
+    return trouble(f"The backend stopped while starting, with exit code {exit_code}.{reason}", LOG)
+
+
+def died(exit_code: int | None) -> Trouble:
+    how = f" with exit code {exit_code}" if exit_code is not None else ""
+    return trouble(f"The backend ended{how}; what it had finished is kept, start it again to go on", START)
+
+
+def no_connection_file(path: str) -> Trouble:
+    return trouble(
+        f"There is no connection file {path!r}; start a backend with `latent-loom serve --connection-file FILE` "
+        "and give its path in the preferences",
+        CONNECT,
+    )
