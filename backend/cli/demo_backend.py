@@ -29,11 +29,10 @@ class BackendProcess:
         self.data = data
         self.log = folder / "backend.log"
         self.threads = threads
-        self.address = ""
+        self.said = ""
         self._private = tempfile.TemporaryDirectory(prefix="latent-loom-")  # not in `folder`: the file holds the token
         self.connection_file = Path(self._private.name) / "connection.json"
         self._process: subprocess.Popen[bytes] | None = None
-        self._client: Client | None = None
 
     def __enter__(self) -> BackendProcess:
         command = [sys.executable, "-m", "latent_loom.backend.cli.main", "serve", "--parent-stdin"]
@@ -58,13 +57,13 @@ class BackendProcess:
                 raise LoomError(f"The backend did not start within {START_LIMIT_S:.0f} s; see {self.log}.")
             time.sleep(0.02)
         client = Client.from_connection_file(self.connection_file)
-        client.request("status", {}, timeout_s=30.0)
-        self._client = client
+        welcome = client.connect(timeout_s=30.0)
+        self.said = f"{welcome.server} {welcome.version} on {welcome.device}"
         return client
 
     def describe(self) -> str:
         assert self._process is not None
-        return f"process {self._process.pid}, log {self.log}"
+        return f"{self.said}, process {self._process.pid}, log {self.log}"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

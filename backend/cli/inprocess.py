@@ -17,11 +17,11 @@ def open_store(args: argparse.Namespace):
 
 def call(args: argparse.Namespace, console: Console, request: str, params: dict[str, Any], *, title: str = "") -> dict:
     """Answer the request of type `request` in this process, with a progress bar, and return its value."""
-    import torch
-
     from ..service.handlers import HANDLERS, Context
 
     if args.threads:
+        import torch
+
         torch.set_num_threads(args.threads)
     context = Context(store=open_store(args))
     with console.job(title or request) as job:

@@ -27,12 +27,12 @@ def add(commands) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    import torch
-
     from ..service.server import serve
     from ..service.settings import ServeSettings
 
     if args.threads:
+        import torch
+
         torch.set_num_threads(args.threads)
     settings = ServeSettings(
         address=args.address,

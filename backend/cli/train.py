@@ -97,7 +97,7 @@ def add_settings(parser: argparse.ArgumentParser, settings_class: type, preset: 
     """One option per plain field (text, number, yes or no) of a settings dataclass and of the dataclasses in it."""
     for name, kind, default in _fields(settings_class, preset):
         flag = "--" + name.replace("_", "-")
-        if dataclasses.is_dataclass(kind):
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             add_settings(parser, kind, {})
         elif kind is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
@@ -110,7 +110,7 @@ def read_settings(settings_class: type, options: Mapping[str, Any], preset: Mapp
     """The settings that `options` hold, where `add_settings` put them. Raises ValueError where they refuse a value."""
     chosen = dict(preset)
     for name, kind, _ in _fields(settings_class, preset):
-        if dataclasses.is_dataclass(kind):
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             chosen[name] = read_settings(kind, options, {})
         elif name in options:
             chosen[name] = options[name]
