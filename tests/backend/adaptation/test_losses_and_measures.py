@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from latent_loom.backend.adaptation.clip import unit
+from latent_loom.backend.adaptation.losses import directional_loss, in_domain_loss, text_direction
+from latent_loom.backend.adaptation.measures import diversity, pinned_score, structure_score
+from latent_loom.backend.adaptation.resize import fit_square, resize
+
+
+def vectors(n: int, seed: int) -> torch.Tensor:
+    return unit(torch.randn(n, 16, generator=torch.Generator().manual_seed(seed)))
+
+
+def test_the_directional_loss_is_one_minus_the_mean_cosine():
+    before, after, direction = vectors(5, 1), vectors(5, 2), vectors(1, 3)[0]
+    expected = 1 - F.cosine_similarity(after - before, direction[None]).mean()
+    assert torch.allclose(directional_loss(before, after, direction), expected, atol=1e-3)
+
+
+def test_the_directional_loss_of_equal_pictures_is_one_with_a_gentle_gradient():
+    before = vectors(3, 1)
+    after = before.clone().requires_grad_(True)
+    loss = directional_loss(before, after, vectors(1, 2)[0])
+    loss.backward()
+    assert loss.item() == 1.0
+    assert 0 < after.grad.abs().max() < 100
+
+
+def test_the_in_domain_loss_is_the_mean_squared_change_of_the_cosines_over_all_pairs():
+    before, after = vectors(4, 1), vectors(4, 2)
+    changes = [(before[i] @ before[j] - after[i] @ after[j]) ** 2 for i in range(4) for j in range(i)]
+    assert torch.allclose(in_domain_loss(before, after), torch.stack(changes).mean())
+    assert in_domain_loss(before[:1], after[:1]) == 0
+
+
+def test_the_text_direction_is_a_unit_vector_and_turns_round_with_the_prompts(clip):
+    there, back = text_direction(clip, "stone", "mossy stone"), text_direction(clip, "mossy stone", "stone")
+    assert torch.allclose(there.norm(), torch.tensor(1.0))
+    assert torch.allclose(there, -back, atol=1e-6)
+    assert there.dtype == torch.float32
+
+
+def test_diversity_is_the_mean_cosine_distance_over_pairs():
+    e = vectors(5, 4)
+    distances = [1 - e[i] @ e[j] for i in range(5) for j in range(i)]
+    assert abs(diversity(e) - torch.stack(distances).mean().item()) < 1e-6
+
+
+def test_the_pinned_score_tells_a_fixed_place_from_independent_ones():
+    torch.manual_seed(0)
+    source = torch.zeros(16, 3, 32, 32)
+    spot = torch.rand(1, 1, 32, 32)
+    assert pinned_score(source, source + spot) > 0.99
+    assert abs(pinned_score(source, source + torch.rand(16, 1, 32, 32)) - 0.25) < 0.03
+
+
+def test_structure_is_one_for_a_change_of_brightness_and_low_for_another_picture():
+    torch.manual_seed(0)
+    source = torch.rand(4, 3, 32, 32)
+    assert structure_score(source, source * 0.5 + 0.1) > 0.999
+    assert structure_score(source, torch.rand(4, 3, 32, 32)) < 0.2
+
+
+def test_the_resize_agrees_with_pytorchs_antialiased_bicubic():
+    x = torch.rand(2, 3, 96, 80, generator=torch.Generator().manual_seed(0))
+    for size in ((32, 40), (64, 64), (224, 224)):
+        expected = F.interpolate(x, size=size, mode="bicubic", antialias=True, align_corners=False)
+        assert torch.allclose(resize(x, *size), expected, atol=1e-5)
+
+
+def test_a_picture_of_the_right_size_is_not_touched_and_an_oblong_one_loses_its_ends():
+    x = torch.rand(1, 3, 64, 64)
+    assert resize(x, 64, 64) is x
+    wide = torch.zeros(1, 3, 32, 96)
+    wide[..., 32:64] = 1
+    assert fit_square(wide, 32).min() == 1
