@@ -11,6 +11,8 @@ from .console import Console
 from .inprocess import call
 from .options import add_common, add_generator
 
+METHODS = ("auto", "lowrank", "style", "full")  # adaptation.settings has them too, beside torch
+
 
 def add(commands) -> None:
     parser = commands.add_parser("adapt", help="make a style by text: from SOURCE to TARGET")
@@ -19,7 +21,7 @@ def add(commands) -> None:
     parser.add_argument("--target", required=True, metavar="TEXT", help='what it should make, like "mossy stone"')
     parser.add_argument("--name", metavar="NAME", help="name of the new style (default: made from the target)")
     parser.add_argument(
-        "--method", choices=("auto", "style", "lowrank", "layers", "full"), default="auto",
+        "--method", choices=METHODS, default="auto",
         help="what is trained (default: auto, the smallest that works well)",
     )  # fmt: skip
     parser.add_argument(

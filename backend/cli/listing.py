@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from typing import Any
 
 from ..errors import not_found
@@ -12,7 +13,14 @@ from .options import add_common
 
 
 def add(commands) -> None:
-    parser = commands.add_parser("models", help="list the generators and CLIPs")
+    parser = commands.add_parser("models", help="list the generators and CLIPs, or the words that a CLIP knows")
+    parser.add_argument(
+        "--words",
+        nargs="?",
+        const="builtin",
+        metavar="CLIP",
+        help="list the words of a built-in CLIP (default: builtin)",
+    )
     add_common(parser)
     parser.set_defaults(run=run_models)
 
@@ -34,6 +42,8 @@ def add(commands) -> None:
 
 
 def run_models(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    if args.words:
+        return show_words(args.words, console)
     value = call(args, console, "models", {})
     for generator in value["generators"]:
         console.say(
@@ -43,6 +53,19 @@ def run_models(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     for clip in value["clips"]:
         console.say(f"{clip['name']:<24} CLIP{'  built-in' if clip['builtin'] else ''}")
     return value
+
+
+def show_words(name: str, console: Console) -> dict[str, Any]:
+    """The words that a CLIP with a word list of its own was taught."""
+    from ..adaptation.clip import WordTokenizer, load_clip
+
+    tokenizer = load_clip(name).tokenizer
+    if not isinstance(tokenizer, WordTokenizer):
+        console.say(f"The CLIP {name!r} reads any English text.")
+        return {"clip": name, "words": None}
+    words = sorted(tokenizer.words)
+    console.say(textwrap.fill(", ".join(words), width=100))
+    return {"clip": name, "words": words}
 
 
 def run_list(args: argparse.Namespace, console: Console) -> dict[str, Any]:

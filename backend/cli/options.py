@@ -66,14 +66,19 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         "--psi",
         type=values.number,
         metavar="P",
-        help="truncation: 0 the mean picture, 1 the full variety (default: 0.7)",
+        help="truncation: 0 the mean picture, 1 full variety (default: 0.8)",
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--pbr", action="store_const", const=list(values.MAPS), dest="maps", help="write every PBR map")
     shown.add_argument(
         "--maps", type=values.maps, metavar="LIST", help=f"maps to write, of {','.join(values.MAPS)} (default: color)"
     )
-    parser.add_argument("--format", default="png", metavar="FORMAT", help="image files' format (default: png)")
+    parser.add_argument(
+        "--relief", type=values.number, metavar="R", help="how deep height and normals are (default: 1)"
+    )
+    parser.add_argument("--normal", choices=("opengl", "directx"), help="which way green points (default: opengl)")
+    parser.add_argument("--roughness", type=values.number, metavar="R", help="mean roughness, 0 to 1 (default: 0.65)")
+    parser.add_argument("--format", choices=("png", "jpeg", "webp"), help="of the colour map (default: png)")
 
 
 def look_params(args: argparse.Namespace) -> dict:
@@ -85,6 +90,9 @@ def look_params(args: argparse.Namespace) -> dict:
         "tile": args.tile,
         "psi": args.psi,
         "maps": args.maps,
+        "relief": args.relief,
+        "normal": args.normal,
+        "roughness": args.roughness,
         "format": args.format,
     }
     return {name: value for name, value in params.items() if value is not None}

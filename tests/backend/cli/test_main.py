@@ -178,7 +178,7 @@ def test_options_may_stand_before_or_after_an_action_of_styles():
 def test_what_was_left_out_is_left_to_the_handler():
     args = main.build_parser().parse_args(["generate", "--out", "x"])
     assert options.look_params(args) == {
-        "generator": "builtin", "styles": [], "size": [512, 512], "tile": "xy", "format": "png",
+        "generator": "builtin", "styles": [], "size": [512, 512], "tile": "xy",
     }  # fmt: skip
 
 
