@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
+from hypothesis import settings
 from latent_loom.protocol import limits
 from latent_loom.protocol.server_state import (
     CancelRequested,
@@ -16,6 +17,10 @@ from latent_loom.protocol.server_state import (
     Sending,
     ServerConnection,
 )
+
+# no time limits: these machines are shared. The same examples each time: a failure here is one everywhere.
+settings.register_profile("protocol", deadline=None, derandomize=True)
+settings.load_profile("protocol")
 
 TOKEN = "a-token-for-tests"
 

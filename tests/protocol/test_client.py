@@ -47,7 +47,7 @@ def test_a_wrong_token_is_refused_with_a_sentence_that_says_so(backends):
 def test_nothing_listening_is_said_within_the_time_given():
     with (
         Client("tcp://127.0.0.1:9", "t", patience_s=0.3) as client,
-        pytest.raises(errors.BackendLost, match="Nothing answers at tcp://127.0.0.1:9"),
+        pytest.raises(errors.BackendLost, match="Nothing answers at tcp"),
     ):
         client.request("status", timeout_s=30)
 
@@ -74,7 +74,7 @@ def test_a_request_that_takes_too_long_is_cancelled_and_leaves_nothing_behind(ba
     backend = backends(backends.answer_when_cancelled)
     with Client(backend.address, backends.token) as client:
         client.connect()
-        with pytest.raises(errors.BackendLost, match="within 0.2 s"):
+        with pytest.raises(errors.BackendLost, match="the request was cancelled"):
             client.request("adapt", {"source": "a", "target": "b", "name": "n"}, timeout_s=0.2)
         deadline = time.monotonic() + 15
         while client.pending and time.monotonic() < deadline:
