@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from .errors import ConfigError
 
 TILES = ("none", "x", "y", "xy")
+COUNT_LIMIT = 2**20  # no generator comes near; a hostile file does
+MAPPING_LIMIT = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,27 +56,27 @@ class GeneratorConfig:
     tile: str = "none"
 
     def __post_init__(self) -> None:
+        counts = {
+            "z_dim": self.z_dim,
+            "w_dim": self.w_dim,
+            "c_dim": self.c_dim + 1,  # may be 0
+            "mapping_width": 1 if self.mapping_width is None else self.mapping_width,
+            "embed_dim": 1 if self.embed_dim is None else self.embed_dim,
+            "image_channels": self.image_channels,
+            **{f"channels[{i}]": c for i, c in enumerate(self.channels)},
+        }
+        for name, count in counts.items():
+            if type(count) is not int or not 1 <= count <= COUNT_LIMIT:
+                raise ConfigError(f"A generator's {name} must be a positive whole number, not {count!r}.")
+        if type(self.mapping_layers) is not int or not 1 <= self.mapping_layers <= MAPPING_LIMIT:
+            raise ConfigError(f"A generator has 1 to {MAPPING_LIMIT} mapping layers, not {self.mapping_layers!r}.")
         r = self.resolution
-        if r < 4 or r > 65536 or r & (r - 1):
-            raise ConfigError(f"A generator's resolution must be a power of two from 4 up, not {r}.")
+        if type(r) is not int or r < 4 or r > 65536 or r & (r - 1):
+            raise ConfigError(f"A generator's resolution must be a power of two from 4 to 65536, not {r!r}.")
         if len(self.channels) != self.blocks:
             raise ConfigError(
                 f"A generator of {r} px needs channel counts for {self.blocks} resolutions, not {len(self.channels)}."
             )
-        counts = {
-            "z_dim": self.z_dim,
-            "w_dim": self.w_dim,
-            "mapping_layers": self.mapping_layers,
-            "mapping_width": 1 if self.mapping_width is None else self.mapping_width,
-            "embed_dim": 1 if self.embed_dim is None else self.embed_dim,
-            "image_channels": self.image_channels,
-            "channels": min(self.channels),
-        }
-        for name, count in counts.items():
-            if count < 1:
-                raise ConfigError(f"A generator's {name} must be at least 1, not {count}.")
-        if self.c_dim < 0:
-            raise ConfigError(f"A generator's c_dim must be 0 or more, not {self.c_dim}.")
         if self.const_size not in (1, 4):
             raise ConfigError(f"A generator's constant must be 4x4 or 1x1, not {self.const_size}x{self.const_size}.")
         if len(self.fir) != 4 or not all(map(math.isfinite, self.fir)) or sum(self.fir) == 0:
