@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP = -m pip install --disable-pip-version-check --quiet
 RUN = .venv/bin
-SOURCES = $(shell find addon protocol backend stylegan2 -name '*.py' -o -name '*.toml' -o -name '*.safetensors')
+SOURCES = $(shell find addon protocol backend stylegan2 -name '*.py' -o -name '*.md' -o -name '*.json' -o -name '*.safetensors')
 
 .PHONY: demo test check clean
 

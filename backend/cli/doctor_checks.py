@@ -106,18 +106,23 @@ def check_folder(folder: Path) -> Check:
 
 
 def check_builtin_models() -> Check:
-    """The models that came with the program: there, whole, and loadable."""
-    from .. import models
-    from ..models.store import Store
+    """The models that came with the program: there, whole, and loadable; each with the beginning of its SHA-256."""
+    from ..adaptation.clip import BUILTIN_CLIPS, load_clip
+    from ..models.store import BUILTIN_FILE, Store
 
-    folder = Path(models.__file__).parent / "builtin"
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        said = f"{folder} holds no models; install latent-loom again."
+    folder = BUILTIN_FILE.parent
+    files = {"generator": BUILTIN_FILE} | {
+        name: clip / "open_clip_model.safetensors" for name, clip in BUILTIN_CLIPS.items()
+    }
+    missing = [str(path.relative_to(folder)) for path in files.values() if not path.is_file()]
+    if missing:
+        said = f"{', '.join(missing)} missing from {folder}; install latent-loom again."
         return Check(name="built-in models", state="fail", said=said)
     Store().generator("builtin")
-    hashes = ", ".join(f"{file.stem} {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}" for file in files)
-    return Check(name="built-in models", state="ok", said=f"{hashes} (sha256).")
+    for name in BUILTIN_CLIPS:
+        load_clip(name)
+    hashes = [f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}" for name, path in files.items()]
+    return Check(name="built-in models", state="ok", said=f"{', '.join(hashes)} (SHA-256).")
 
 
 def check_styles(data: Path | None) -> Check:
