@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from .demo_backend import BackendProcess
 from .demo_report import Report
 
 SCRIPT = "addon/headless/demo.py"
+LOG = "blender.log"
 LIMIT_S = 300.0
 
 
@@ -37,16 +41,18 @@ def run(report: Report, backend: BackendProcess, *, blender: Path | None, addon_
     folder = report.out / "blender"
     folder.mkdir(exist_ok=True)
     with report.part("in Blender") as part:
-        part["said"] = str(folder)
         problem = _run_script(program, addon_zip.absolute(), backend, folder, style)
-    report.numbers["blender"] = {"program": str(program), "files": sorted(path.name for path in folder.iterdir())}
+        written = read_answer(folder / LOG)
+        pictures = [str(written[name]) for name in ("material", "film", "blend") if written.get(name)]
+        part["said"] = "; ".join(pictures) or str(folder)
+    report.numbers["blender"] = {"program": str(program), **written}
     if problem:
         report.problems.append(problem)
 
 
 def _run_script(program: Path, addon_zip: Path, backend: BackendProcess, folder: Path, style: str) -> str | None:
     """Run the zip's script to its end; None if it went well, else a sentence."""
-    log = folder / "blender.log"
+    log = folder / LOG
     with tempfile.TemporaryDirectory(prefix="latent-loom-blender-") as private:
         try:
             script = _extract_script(addon_zip, Path(private))
@@ -94,6 +100,17 @@ def _run_script(program: Path, addon_zip: Path, backend: BackendProcess, folder:
         except OSError as error:
             return f"Cannot run {program}: {error.strerror}; name another Blender with --blender."
     return f"The part in Blender failed (exit code {code}); see {log}." if code else None
+
+
+def read_answer(log: Path) -> dict[str, Any]:
+    """The JSON object that the script ended with, or {}. Blender may have said more after it."""
+    if not log.exists():
+        return {}
+    for line in reversed(log.read_text(encoding="utf-8", errors="replace").splitlines()):
+        if line.startswith("{"):
+            with contextlib.suppress(ValueError):
+                return json.loads(line)
+    return {}
 
 
 def _extract_script(addon_zip: Path, folder: Path) -> Path:

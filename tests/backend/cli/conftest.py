@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from latent_loom.backend.cli import main
 
 
@@ -24,7 +23,6 @@ class Outcome:
 def data(tmp_path_factory) -> Path:
     """A data folder with a tiny, untrained generator called `tiny`."""
     import torch
-
     from latent_loom.backend.models.store import Store
     from latent_loom.stylegan2.config import GeneratorConfig
     from latent_loom.stylegan2.networks import Generator

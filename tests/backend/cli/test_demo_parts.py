@@ -98,6 +98,7 @@ def test_the_script_of_the_zip_runs_with_what_it_needs(tmp_path):
     script = "import os, sys, pathlib\nargs = sys.argv[1:]\n"
     script += "out = args[args.index('--out') + 1]\n"
     script += "pathlib.Path(out, 'seen.txt').write_text(' '.join([*args, os.environ['BLENDER_USER_RESOURCES']]))\n"
+    script += 'print(\'{"material": "/m.png", "film": null}\')\nprint(\'Blender quit\')\n'
     told = report(tmp_path)
     addon_zip = zip_with(tmp_path / "addon.zip", script)
     demo_blender.run(told, Backend(), blender=Path(sys.executable), addon_zip=addon_zip, style="mossy")
@@ -106,7 +107,8 @@ def test_the_script_of_the_zip_runs_with_what_it_needs(tmp_path):
     assert seen[seen.index("--connection") + 1] == "connection.json"
     assert seen[seen.index("--style") + 1] == "mossy"
     assert not Path(seen[-1]).is_relative_to(Path.home() / ".config")
-    assert told.problems == [] and "seen.txt" in told.numbers["blender"]["files"]
+    assert told.problems == [] and told.numbers["blender"]["material"] == "/m.png"
+    assert told.parts[-1]["said"] == "/m.png"
 
 
 def test_a_failure_in_blender_is_a_problem_that_names_the_log(tmp_path):
