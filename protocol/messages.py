@@ -245,8 +245,8 @@ def encode(message: Message) -> frames.Frames:
 
     Raises  LocalProtocolError, TooLargeToSend
     """
-    header = {f.name: getattr(message, f.name) for f in dataclasses.fields(message) if f.name != "arrays"}
-    header = {name: value for name, value in header.items() if value is not None}
+    names = ["type", *(f.name for f in dataclasses.fields(message) if f.name not in ("type", "arrays"))]
+    header = {name: getattr(message, name) for name in names if getattr(message, name) is not None}
     return frames.encode(header, getattr(message, "arrays", None))
 
 

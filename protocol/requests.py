@@ -26,7 +26,7 @@ class RequestType:
     idempotent: bool = False
 
 
-_LOOK = ("generator", "styles", "size", "tile", "psi", "maps", "format")
+_LOOK = ("generator", "styles", "size", "tile", "psi", "maps", "format", "relief", "normal", "roughness")
 
 REQUESTS: dict[str, RequestType] = {
     request.name: request
@@ -43,14 +43,13 @@ REQUESTS: dict[str, RequestType] = {
             required=("source", "target", "name"),
             optional=(
                 *("generator", "method", "iterations", "seed", "batch", "learning_rate", "rank"),
-                *("clips", "preview_every", "overwrite"),
+                *("clips", "in_domain", "psi", "mixing", "diversity_floor", "preview_every", "tile", "overwrite"),
             ),
             value=("style", "seconds"),
         ),
         RequestType(
             name="generate",
-            required=("seeds",),
-            optional=(*_LOOK, "name", "out"),
+            optional=("seeds", *_LOOK, "name", "out"),
             value=("files", "seconds"),
             idempotent=True,
         ),
