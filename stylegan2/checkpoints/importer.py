@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import pickletools
 import struct
 from pathlib import Path
@@ -53,7 +54,8 @@ def import_checkpoint(path: Path | str) -> Generator:
 def _is_legacy_torch(head: bytes) -> bool:
     """Whether the first pickle is the number that the older `torch.save` starts with."""
     try:
-        return any(arg == LEGACY_MAGIC for _, arg, at in pickletools.genops(io.BytesIO(head)) if at is not None and at < 16)
+        start = itertools.islice(pickletools.genops(io.BytesIO(head)), 3)
+        return any(arg == LEGACY_MAGIC for _, arg, _ in start)
     except (ValueError, struct.error, OverflowError):
         return False
 

@@ -1,7 +1,8 @@
 """Checkpoints of rosinality/stylegan2-pytorch (`.pt`): converted, from its training, and StyleGAN-NADA's; and export.
 
 A `torch.save` of {g_ema, latent_avg?, g, d, g_optim, args, ...}. Its names and shapes differ from NVlabs', the
-arithmetic hardly: kernels are scaled by 1/sqrt(fan-in) before demodulation, which changes only what its epsilon is compared with.
+arithmetic hardly: kernels are scaled by 1/sqrt(fan-in) before demodulation, which changes only what its epsilon is
+compared with.
 """
 
 from __future__ import annotations

@@ -1,0 +1,114 @@
+"""Makes model files with an original implementation, and the pictures that it makes of them.
+
+    python reference_models.py nvlabs CHECKOUT OUT     python reference_models.py rosinality CHECKOUT OUT
+
+CHECKOUT is a copy of NVlabs/stylegan2-ada-pytorch or rosinality/stylegan2-pytorch; it is no part of this project, and
+is run as it is, on the CPU, with random weights. A program of its own, since those repositories name modules `model`, `op`
+and `training`. For every case OUT gets NAME.pkl or NAME.pt, and NAME.npz with z, labels, psi and images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import pickle
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import torch
+
+PSI = 0.7
+
+
+def randomise(module: torch.nn.Module) -> None:
+    """Every bias, noise strength and average away from its initial value, so that a mistake in any shows."""
+    with torch.no_grad():
+        for name, p in module.named_parameters():
+            if name.endswith(("noise_strength", "noise.weight")):
+                p.fill_(0.1 + 0.05 * torch.rand([]).item())
+            elif name.endswith("bias"):
+                stored = 100 if name.startswith(("style.", "mapping.fc")) else 1  # divided by the learning-rate multiplier
+                p.add_(0.2 * stored * torch.randn_like(p))
+
+
+def nvlabs(out: Path) -> None:
+    sys.modules.setdefault("requests", types.ModuleType("requests"))  # it downloads with that; nothing is downloaded here
+    from training.networks import Generator  # the checkout's
+
+    def case(name: str, resolution: int, *, z: int = 64, c: int = 0, mapping: dict, synthesis: dict, batch: int = 2):
+        torch.manual_seed(resolution + c)
+        G = Generator(
+            z_dim=z, c_dim=c, w_dim=64, img_resolution=resolution, img_channels=3,
+            mapping_kwargs=mapping, synthesis_kwargs=synthesis,
+        ).eval().requires_grad_(False)  # fmt: skip
+        randomise(G)
+        G.mapping.w_avg.copy_(0.2 * torch.randn(64))
+        latents = torch.randn(batch, z)
+        labels = torch.nn.functional.one_hot(torch.arange(batch) % max(c, 1), max(c, 1)).float() if c else None
+        images = G(latents, labels, truncation_psi=PSI, noise_mode="const", force_fp32=True)
+        with (out / f"{name}.pkl").open("wb") as file:
+            pickle.dump({"G": None, "D": None, "G_ema": copy.deepcopy(G), "training_set_kwargs": None}, file)
+        save(out / name, latents, labels, images)
+
+    case("auto-32", 32, mapping={"num_layers": 2}, synthesis={"channel_base": 2048, "channel_max": 64})
+    case(
+        "fp16-clamped-64", 64, mapping={"num_layers": 8},
+        synthesis={"channel_base": 4096, "channel_max": 96, "num_fp16_res": 4, "conv_clamp": 0.8},
+    )  # fmt: skip
+    case(
+        "classes-32", 32, z=48, c=5, mapping={"num_layers": 4, "embed_features": 24, "layer_features": 40},
+        synthesis={"channel_base": 1024, "channel_max": 48}, batch=5,
+    )  # fmt: skip
+    case("auto-256", 256, mapping={"num_layers": 2}, synthesis={"channel_base": 16384, "channel_max": 512}, batch=1)
+    case("full-1024", 1024, mapping={"num_layers": 8}, synthesis={"channel_base": 32768, "channel_max": 512}, batch=1)
+
+
+def rosinality(out: Path) -> None:
+    import torch.utils.cpp_extension
+
+    torch.utils.cpp_extension.load = lambda *args, **kwargs: None  # its CUDA operators; on the CPU it has its own twins
+    from model import Generator  # the checkout's
+
+    def case(name: str, size: int, *, depth: int, multiplier: int, kind: str, zipped: bool = True, width: int = 64):
+        torch.manual_seed(size)
+        G = Generator(size, width, depth, channel_multiplier=multiplier).eval().requires_grad_(False)
+        randomise(G)
+        average = G.style(torch.randn(1000, width)).mean(0)
+        latents = torch.randn(1, width)
+        images, _ = G([latents], truncation=PSI, truncation_latent=average, randomize_noise=False)
+        state = G.state_dict()
+        optimiser = {"state": {0: {"step": 3, "exp_avg": torch.zeros(4)}}, "param_groups": [{"lr": 0.002}]}
+        files = {
+            "converted": {"g_ema": state, "latent_avg": average},
+            "training": {
+                "g": state, "d": {"a": torch.zeros(2)}, "g_ema": state, "g_optim": optimiser, "d_optim": optimiser,
+                "args": argparse.Namespace(size=size, latent=width), "ada_aug_p": 0.1,
+            },
+            "nada": {"g_ema": state, "g_optim": optimiser},
+        }  # fmt: skip
+        torch.save(files[kind], out / f"{name}.pt", _use_new_zipfile_serialization=zipped)
+        if kind != "converted":  # the average is recomputed there: compare without truncation
+            images, _ = G([latents], randomize_noise=False)
+        save(out / name, latents, None, images, psi=PSI if kind == "converted" else 1.0)
+
+    case("converted-64", 64, depth=8, multiplier=2, kind="converted")
+    case("converted-legacy-32", 32, depth=4, multiplier=2, kind="converted", zipped=False)
+    case("training-128", 128, depth=8, multiplier=1, kind="training")
+    case("nada-256", 256, depth=8, multiplier=2, kind="nada")
+    case("converted-1024", 1024, depth=8, multiplier=2, kind="converted", width=512)
+
+
+def save(path: Path, z: torch.Tensor, labels: torch.Tensor | None, images: torch.Tensor, psi: float = PSI) -> None:
+    arrays = {"z": z.numpy(), "images": images.numpy(), "psi": np.float64(psi)}
+    if labels is not None:
+        arrays["labels"] = labels.numpy()
+    np.savez(path.with_suffix(".npz"), **arrays)
+
+
+if __name__ == "__main__":
+    kind, checkout, folder = sys.argv[1:]
+    sys.path.insert(0, checkout)
+    torch.set_grad_enabled(False)
+    {"nvlabs": nvlabs, "rosinality": rosinality}[kind](Path(folder))
