@@ -22,7 +22,7 @@ from PIL import Image, PngImagePlugin
 from ..errors import BadRequest, CannotWrite
 
 FORMATS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
-"""Format name -> file suffix. Heights are 16-bit and therefore always PNG."""
+"""Format name -> file suffix, for colour. Every other map is data and always PNG: lossless, and 16-bit for heights."""
 
 MAPS = ("color", "height", "normal", "roughness", "ao", "orm")
 
@@ -56,7 +56,7 @@ def frame_name(number: int, which: str = "color", fmt: str = "png") -> str:
 
 
 def suffix(which: str, fmt: str) -> str:
-    return "png" if which == "height" else FORMATS[fmt]
+    return FORMATS[fmt] if which == "color" else "png"
 
 
 def open_folder(out: Path | str) -> Path:
@@ -143,18 +143,14 @@ def write_picture(path: Path, image: np.ndarray, *, about: Mapping[str, Any] | N
     return data
 
 
-def read_about(path: Path) -> dict[str, Any] | None:
-    """The settings in a PNG written by `encode`, or None where the file is missing, foreign or broken.
-
-    The pixels are decoded too, so that a damaged file never counts as a finished one.
-    """
+def is_picture(path: Path, size: tuple[int, int]) -> bool:
+    """Whether `path` holds a whole picture of `size` (width, height): every pixel is decoded."""
     try:
         with Image.open(path) as picture:
             picture.load()
-            about = json.loads(picture.info.get(SETTINGS_KEY, "null"))
+            return picture.size == tuple(size)
     except (OSError, ValueError, SyntaxError):  # Pillow reports broken PNG chunks as SyntaxError
-        return None
-    return about if isinstance(about, dict) else None
+        return False
 
 
 def canonical_json(value: Any) -> str:

@@ -102,7 +102,8 @@ def surface(color: np.ndarray, wrap: Wrap) -> Surface:
     height they become hills; grain below about two pixels is cored because as normals it becomes glitter. The rest is
     compressed, so that a few black cracks do not flatten everything else, and given a moderate slope.
     """
-    luminance = (color.astype(np.float32) @ np.array([0.2126, 0.7152, 0.0722], np.float32)) / 255
+    red, green, blue = (color[..., channel].astype(np.float32) for channel in range(3))
+    luminance = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
     soft = blur(luminance, 0.8, wrap)
     feature_px = wavelength(soft, wrap)
     band = soft - blur(soft, 0.75 * feature_px, wrap)
