@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -92,6 +95,59 @@ class TinyBackend:
         self.events += events
 
 
+class Cable:
+    """A TCP relay in front of a backend that can be cut: what is under way is lost, new connections are made again."""
+
+    def __init__(self, address: str) -> None:
+        self._to = ("127.0.0.1", int(address.rpartition(":")[2]))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._stop = threading.Event()
+        self._cut = threading.Event()
+        self._thread.start()
+
+    def cut(self) -> None:
+        self._cut.set()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            ends = {a: b for pair in self._pairs for a, b in (pair, pair[::-1])}
+            readable, _, _ = select.select([self._listener, *ends], [], [], 0.01)
+            if self._cut.is_set():
+                self._cut.clear()
+                self._close_pairs()
+                continue
+            for end in readable:
+                if end is self._listener:
+                    self._pairs.append((self._listener.accept()[0], socket.create_connection(self._to)))
+                elif not self._relay(end, ends[end]):
+                    break
+        self._close_pairs()
+        self._listener.close()
+
+    def _relay(self, here: socket.socket, there: socket.socket) -> bool:
+        with contextlib.suppress(OSError):
+            if data := here.recv(65536):
+                there.sendall(data)
+                return True
+        self._pairs = [pair for pair in self._pairs if here not in pair]
+        here.close()
+        there.close()
+        return False
+
+    def _close_pairs(self) -> None:
+        for pair in self._pairs:
+            for end in pair:
+                end.close()
+        self._pairs = []
+
+
 def send(router: zmq.Socket, peer: bytes, frames: list[bytes]) -> Sending:
     try:
         router.send_multipart([peer, *frames], flags=zmq.NOBLOCK)
@@ -118,15 +174,16 @@ def answer_when_cancelled(machine: ServerConnection, event: Event) -> None:
 
 @pytest.fixture
 def backends() -> Iterator[Callable[..., TinyBackend]]:
-    """Starts tiny backends; stops those that still run at the end of the test."""
-    started: list[TinyBackend] = []
+    """Starts tiny backends (and cables to them); stops those that still run at the end of the test."""
+    started: list = []
 
     def start(*args, **options) -> TinyBackend:
         started.append(TinyBackend(*args, **options))
         return started[-1]
 
     start.token = TOKEN
+    start.cable = lambda backend: started.append(Cable(backend.address)) or started[-1]
     start.answer_when_cancelled = answer_when_cancelled
     yield start
-    for backend in started:
-        backend.stop()
+    for thing in started:
+        thing.stop()

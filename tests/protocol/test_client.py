@@ -137,6 +137,21 @@ def test_a_backend_that_moves_is_found_through_its_connection_file(backends, tmp
         assert client.welcome.session == "s2"
 
 
+def test_a_cut_cable_costs_a_running_request_nothing(backends):
+    backend = backends(backends.answer_when_cancelled)
+    cable = backends.cable(backend)
+    with Client(cable.address, backends.token) as client:
+        id = client.send("adapt", {"source": "a", "target": "b", "name": "n"})
+        collect(client, lambda e: isinstance(e, Progressed))
+        (peer,) = {event.peer for event in backend.events}
+        cable.cut()
+        collect(client, lambda e: isinstance(e, Lost))
+        connected = collect(client, lambda e: isinstance(e, Connected))[-1]
+        assert not connected.restarted and list(connected.welcome.pending) == [id]
+        backend.calls.append(lambda machine: machine.result(peer, id, {"style": "n"}))
+        assert collect(client, lambda e: isinstance(e, Finished))[-1].value == {"style": "n"}
+
+
 def test_pings_measure_the_round_trip(backends):
     with Client(backends().address, backends.token) as client:
         client.connect()

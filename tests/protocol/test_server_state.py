@@ -80,6 +80,15 @@ def test_whoever_says_something_else_first_is_told_to_say_hello(message):
     assert [(m.type, m.code) for m in wire.hears()] == [("error", "hello_first")]
 
 
+def test_what_was_refused_before_the_hello_is_said_before_the_welcome():
+    """So that the client, which waits for the welcome, knows then that nobody has its request."""
+    wire = Wire()
+    wire.ask(5)
+    wire.greet()
+    error, welcome = wire.hears()
+    assert (error.id, error.code, welcome.type) == (5, "hello_first", "welcome")
+
+
 def test_another_major_version_is_refused_with_both_versions_named():
     wire = Wire()
     assert wire.hear(messages.Hello(client="test", version="0", protocol=[2, 0])) == []
