@@ -273,6 +273,16 @@ def test_a_peer_that_comes_back_in_time_finds_its_requests_and_the_kept_answers(
     assert wire.turn(60) == []
 
 
+def test_a_peer_that_comes_back_just_before_it_is_judged_stays(wire):
+    wire.ask(1)
+    wire.outcome = Sending.GONE
+    wire.turn(limits.KEEPALIVE_S)
+    wire.outcome = Sending.SENT
+    wire.now += limits.GRACE_S
+    wire.greet(pending=[1])
+    assert wire.turn() == [] and wire.machine.is_pending("p", 1)
+
+
 def test_what_a_returning_peer_does_not_wait_for_is_cancelled(wire):
     wire.ask(1)
     wire.ask(2)
