@@ -28,6 +28,7 @@ def finish(
     noise     [N or 1, 1, H, W], or None
     strength  []
     The gain is folded into the summands, since a leaky ReLU lets positive factors through: one pass less.
+    With and without gradients the bits are the same, so that an adapted generator can be compared with its frozen twin.
     """
     d, bias = GAIN * d[:, :, None, None], GAIN * bias[:, None, None]
     if torch.is_grad_enabled():
@@ -36,7 +37,7 @@ def finish(
             x = x + GAIN * strength * noise
         x = F.leaky_relu(x, SLOPE)
         return x if clamp is None else x.clamp(-clamp, clamp)
-    x = x.mul_(d).add_(bias)
+    x = torch.addcmul(bias, x, d, out=x)
     if noise is not None:
         x = x.add_(GAIN * strength * noise)
     x = F.leaky_relu_(x, SLOPE)
