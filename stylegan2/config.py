@@ -70,6 +70,18 @@ class GeneratorConfig:
                 raise ConfigError(f"A generator's {name} must be a positive whole number, not {count!r}.")
         if type(self.mapping_layers) is not int or not 1 <= self.mapping_layers <= MAPPING_LIMIT:
             raise ConfigError(f"A generator has 1 to {MAPPING_LIMIT} mapping layers, not {self.mapping_layers!r}.")
+        numbers = {
+            "mapping_lr_multiplier": self.mapping_lr_multiplier,
+            "demodulation_eps": self.demodulation_eps,
+            "input_map": self.input_map + 1e-9,  # may be 0
+            "conv_clamp": 1.0 if self.conv_clamp is None else self.conv_clamp,
+        }
+        for name, number in numbers.items():
+            if not (math.isfinite(number) and number > 0):
+                raise ConfigError(f"A generator's {name} must be a positive number, not {number!r}.")
+        for name in ("constant_noise", "eps_per_tap"):
+            if type(getattr(self, name)) is not bool:
+                raise ConfigError(f"A generator's {name} is true or false, not {getattr(self, name)!r}.")
         r = self.resolution
         if type(r) is not int or r < 4 or r > 65536 or r & (r - 1):
             raise ConfigError(f"A generator's resolution must be a power of two from 4 to 65536, not {r!r}.")
@@ -81,10 +93,6 @@ class GeneratorConfig:
             raise ConfigError(f"A generator's constant must be 4x4 or 1x1, not {self.const_size}x{self.const_size}.")
         if len(self.fir) != 4 or not all(map(math.isfinite, self.fir)) or sum(self.fir) == 0:
             raise ConfigError(f"The resampling filter must have four taps with a sum other than 0, not {self.fir}.")
-        if self.conv_clamp is not None and not self.conv_clamp > 0:
-            raise ConfigError(f"A generator's conv_clamp must be positive, not {self.conv_clamp}.")
-        if not self.input_map >= 0:
-            raise ConfigError(f"A generator's input_map must be 0 or more, not {self.input_map}.")
         check_tile(self.tile)
 
     @property

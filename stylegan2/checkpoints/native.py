@@ -55,7 +55,7 @@ def save_generator(generator: Generator, path: Path | str, *, metadata: dict[str
     config = json.dumps(dataclasses.asdict(generator.config), sort_keys=True)
     about = {**(metadata or {}), "format": FORMAT, "format_version": str(FORMAT_VERSION), "config": config}
     arrays = {
-        name: np.ascontiguousarray(tensor.detach().to("cpu", torch.float32).numpy(), dtype="<f4")
+        name: tensor.detach().to("cpu", torch.float32).contiguous().numpy().astype("<f4", copy=False)
         for name, tensor in sorted(generator.state_dict().items())
     }
     header: dict[str, object] = {"__metadata__": dict(sorted(about.items()))}

@@ -150,9 +150,10 @@ def nvlabs_module(generator: Generator, **changes) -> Persistent:
         return _module("FullyConnectedLayer", found, {}, {}, weight_gain=gain, bias_gain=lr, activation=activation)
 
     def conv(prefix: str) -> Persistent:
+        buffers = {"resample_filter": fir, **tensors(prefix, "noise_const")}
         return _module(
-            "SynthesisLayer", tensors(prefix, "weight", "bias", "noise_strength"),
-            {"resample_filter": fir, **tensors(prefix, "noise_const")}, {"affine": linear(f"{prefix}.affine", 1, "linear")},
+            "SynthesisLayer", tensors(prefix, "weight", "bias", "noise_strength"), buffers,
+            {"affine": linear(f"{prefix}.affine", 1, "linear")},
             activation=changes.get("activation", "lrelu"), conv_clamp=config.conv_clamp, act_gain=np.sqrt(2),
             use_noise=f"{prefix}.noise_strength" in own,
         )  # fmt: skip
@@ -169,7 +170,8 @@ def nvlabs_module(generator: Generator, **changes) -> Persistent:
             architecture=changes.get("architecture", "skip"), resolution=r,
         )  # fmt: skip
 
-    fcs = {f"fc{i}": linear(f"mapping.fc{i}", config.mapping_lr_multiplier, "lrelu") for i in range(config.mapping_layers)}
+    lr = config.mapping_lr_multiplier
+    fcs = {f"fc{i}": linear(f"mapping.fc{i}", lr, "lrelu") for i in range(config.mapping_layers)}
     if config.c_dim:
         fcs["embed"] = linear("mapping.embed", 1, "linear")
     w_avg = {} if changes.get("without_average") else tensors("mapping", "w_avg")
@@ -183,7 +185,7 @@ def nvlabs_module(generator: Generator, **changes) -> Persistent:
 
 @pytest.fixture
 def write_nvlabs(tmp_path, monkeypatch):
-    """write(generator, protocol=4, **changes) -> Path of a .pkl; the modules it names exist only while it is written."""
+    """write(generator, protocol=4, **changes) -> Path of a .pkl; its modules exist only while it is written."""
     persistence, util = types.ModuleType("torch_utils.persistence"), types.ModuleType("dnnlib.util")
 
     def reconstruct(meta):

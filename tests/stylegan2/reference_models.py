@@ -3,8 +3,8 @@
     python reference_models.py nvlabs CHECKOUT OUT     python reference_models.py rosinality CHECKOUT OUT
 
 CHECKOUT is a copy of NVlabs/stylegan2-ada-pytorch or rosinality/stylegan2-pytorch; it is no part of this project, and
-is run as it is, on the CPU, with random weights. A program of its own, since those repositories name modules `model`, `op`
-and `training`. For every case OUT gets NAME.pkl or NAME.pt, and NAME.npz with z, labels, psi and images.
+is run as it is, on the CPU, with random weights. A program of its own, since those repositories name modules `model`,
+`op` and `training`. For every case OUT gets NAME.pkl or NAME.pt, and NAME.npz with z, labels, psi and images.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def randomise(module: torch.nn.Module) -> None:
             if name.endswith(("noise_strength", "noise.weight")):
                 p.fill_(0.1 + 0.05 * torch.rand([]).item())
             elif name.endswith("bias"):
-                stored = 100 if name.startswith(("style.", "mapping.fc")) else 1  # divided by the learning-rate multiplier
+                stored = 100 if name.startswith(("style.", "mapping.fc")) else 1  # divided by the rate's multiplier
                 p.add_(0.2 * stored * torch.randn_like(p))
 
 
 def nvlabs(out: Path) -> None:
-    sys.modules.setdefault("requests", types.ModuleType("requests"))  # it downloads with that; nothing is downloaded here
+    sys.modules.setdefault("requests", types.ModuleType("requests"))  # for downloads, of which there are none
     from training.networks import Generator  # the checkout's
 
     def case(name: str, resolution: int, *, z: int = 64, c: int = 0, mapping: dict, synthesis: dict, batch: int = 2):

@@ -59,7 +59,8 @@ def test_an_exported_generator_loads_strictly_in_rosinality_and_gives_the_same_p
     program = (
         "import sys, torch, numpy, torch.utils.cpp_extension as e; e.load = lambda *a, **k: None\n"
         "sys.path.insert(0, sys.argv[1]); from model import Generator\n"
-        "f = torch.load(sys.argv[2], weights_only=True); G = Generator(64, 64, 8).eval(); G.load_state_dict(f['g_ema'])\n"
+        "f = torch.load(sys.argv[2], weights_only=True)\n"
+        "G = Generator(64, 64, 8).eval(); G.load_state_dict(f['g_ema'])\n"
         "n = numpy.load(sys.argv[3]); z = torch.from_numpy(n['z'])\n"
         "with torch.no_grad():\n"
         "    i = G([z], truncation=float(n['psi']), truncation_latent=f['latent_avg'], randomize_noise=False)[0]\n"
