@@ -50,6 +50,11 @@ class Main(LoomPanel):
         else:
             row.operator("loom.backend_stop", text="Stop" if session.owns_backend else "Part")
         _draw_trouble(layout, session)
+        installation = runtime.installation()
+        if installation is not None:
+            row = layout.row(align=True)
+            row.progress(factor=installation.fraction, text=installation.line())
+            row.operator("loom.setup_cancel", text="", icon="CANCEL")
         if session.notice:
             layout.label(text=session.notice, icon="CHECKMARK")
         if session.connected:

@@ -37,7 +37,7 @@ class Look:
     styles: Sequence[tuple[str, float]] = ()
     size: tuple[int, int] = (512, 512)
     tile: str = "xy"
-    psi: float = 0.7
+    psi: float = 0.8
     maps: Sequence[str] = field(default=("color",))
 
     def params(self) -> dict[str, Any]:

@@ -11,16 +11,22 @@ from typing import Any
 import bpy
 
 from ..protocol.client import BackendLost
-from . import icons, images, root, runtime, troubles
+from . import icons, images, root, runtime, setup, troubles
 from .child import Launch
 from .job import FINISHED, Job
 from .params import BadInput
 from .session import LOST, OFF
 
-BUSY_S, IDLE_S = 0.04, 0.5
+BUSY_S, INSTALLING_S, IDLE_S = 0.04, 0.2, 0.5
 # Importing torch on a cold disk of a slow machine was seen to take most of a minute.
 START_LIMIT_S = 180.0
+LISTS = ("models", "styles")
 SPACES = frozenset({"VIEW_3D", "IMAGE_EDITOR", "NODE_EDITOR", "PREFERENCES"})
+
+
+def must_wait() -> bool:
+    """Whether operators wait for their jobs: without a window there is no timer, and a script expects its result."""
+    return bpy.app.background
 
 
 def tick() -> float:
@@ -29,13 +35,13 @@ def tick() -> float:
         step()
     except Exception:  # the boundary between our code and Blender's event loop
         traceback.print_exc()
-    return BUSY_S if runtime.session().busy else IDLE_S
+    return BUSY_S if runtime.session().busy else INSTALLING_S if runtime.installation() else IDLE_S
 
 
 def start_timer() -> None:
     """(Re)start the timer, so that the next tick comes at once. In background mode there is none."""
     stop_timer()
-    if not bpy.app.background:
+    if not must_wait():
         bpy.app.timers.register(tick, first_interval=0.0, persistent=True)
 
 
@@ -47,6 +53,7 @@ def stop_timer() -> None:
 def step(wait_s: float = 0.0) -> None:
     """Take in what the backend sent, and show it."""
     session = runtime.session()
+    watch_installation()
     changes = session.tick(wait_s)
     for job in session.jobs.values():
         _show_preview(job)
@@ -54,17 +61,32 @@ def step(wait_s: float = 0.0) -> None:
         _show_preview(job)
         if job.on_end is not None:
             job.on_end(job)
-        if job.type in ("models", "styles"):
+        if job.type in LISTS:
             show_lists()
     if changes.redraw:
         redraw()
 
 
+def watch_installation() -> None:
+    """Move a running installation of the backend on, and tell how it ended."""
+    installation, session = runtime.installation(), runtime.session()
+    if installation is None:
+        return
+    installation.poll()
+    redraw()
+    if installation.running:
+        return
+    runtime.end_installation()
+    if installation.state == setup.FINISHED:
+        session.trouble, session.notice = None, "The backend is set up; start it."
+    elif installation.state == setup.FAILED:
+        session.trouble = troubles.trouble(installation.problem(), troubles.SETUP)
+
+
 def wait(job: Job) -> None:
-    """Until `job` has ended. For background mode only: with a window nothing may wait."""
-    while job.running:
+    """Until `job` has ended, and the lists that it changed are read. For background mode only."""
+    while job.running or runtime.session().running(*LISTS):
         step(0.2)
-    step()
 
 
 def ready() -> None:
@@ -124,14 +146,14 @@ def begin(
     session = runtime.session()
     try:
         params = make_params()
-        if bpy.app.background:
+        if must_wait():
             ready()
         job = session.submit(type, params, title=title, on_end=on_end)
     except (BadInput, BackendLost) as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
     start_timer()
-    if not bpy.app.background:
+    if not must_wait():
         return {"FINISHED"}
     wait(job)
     if job.state != FINISHED:
@@ -165,7 +187,7 @@ def redraw() -> None:
 
 def push_undo(message: str) -> None:
     """Make what a timer just did an undo step of its own."""
-    if bpy.app.background:
+    if must_wait():
         return
     for window in bpy.context.window_manager.windows[:1]:
         with bpy.context.temp_override(window=window):

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one session of this Blender. It lives from `register` to `unregister`, across files and undo."""
+"""What there is one of in a Blender, from `register` to `unregister`, across files and undo: the session with the
+backend, and the installation of one while that runs."""
 
 from __future__ import annotations
 
 from .session import Session
+from .setup import Installation
 
 _session: Session | None = None
+_installation: Installation | None = None
 
 
 def session() -> Session:
@@ -16,9 +19,27 @@ def session() -> Session:
     return _session
 
 
+def installation() -> Installation | None:
+    """The installation that runs, if any."""
+    return _installation
+
+
+def begin_installation(new: Installation) -> None:
+    global _installation
+    _installation = new
+
+
+def end_installation() -> None:
+    global _installation
+    _installation = None
+
+
 def close() -> None:
-    """Part from the backend, end our own one, and forget the session."""
+    """Part from the backend, end our own one, stop an installation, and forget all of them."""
     global _session
+    if _installation is not None:
+        _installation.cancel()
+        end_installation()
     if _session is not None:
         _session.disconnect()
         _session = None

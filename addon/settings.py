@@ -65,7 +65,7 @@ class LoomSettings(bpy.types.PropertyGroup):
     tile_y: BoolProperty(name="Y", default=True, description="The top edge meets the bottom one without a seam")
     variety: FloatProperty(
         name="Variety",
-        default=0.7,
+        default=0.8,
         min=0.0,
         max=1.5,
         subtype="FACTOR",

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything the artist can do, one subject a file."""
 
-from . import adapt, apply, backend, batch, generate, styles, walk
+from . import adapt, apply, backend, batch, generate, setup, styles, walk
 
 CLASSES = (
     *backend.CLASSES,
+    *setup.CLASSES,
     *adapt.CLASSES,
     *styles.CLASSES,
     *generate.CLASSES,

@@ -9,11 +9,9 @@ from .. import pump, root, runtime
 from ..session import OFF, READY
 
 
-class LOOM_OT_backend_start(bpy.types.Operator):
-    """Start the backend: the program that does the work. The first start takes longest"""
+class OpensBackend:
+    """Starting and connecting are one thing here: the preferences say which."""
 
-    bl_idname = "loom.backend_start"
-    bl_label = "Start Backend"
     bl_options = {"REGISTER"}
 
     @classmethod
@@ -22,7 +20,7 @@ class LOOM_OT_backend_start(bpy.types.Operator):
 
     def execute(self, context):
         pump.open_backend()
-        if bpy.app.background:
+        if pump.must_wait():
             try:
                 pump.ready()
             except BackendLost as error:
@@ -31,7 +29,14 @@ class LOOM_OT_backend_start(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LOOM_OT_backend_connect(LOOM_OT_backend_start):
+class LOOM_OT_backend_start(OpensBackend, bpy.types.Operator):
+    """Start the backend: the program that does the work. The first start takes longest"""
+
+    bl_idname = "loom.backend_start"
+    bl_label = "Start Backend"
+
+
+class LOOM_OT_backend_connect(OpensBackend, bpy.types.Operator):
     """Connect to the backend that the preferences name"""
 
     bl_idname = "loom.backend_connect"
@@ -53,7 +58,7 @@ class LOOM_OT_backend_stop(bpy.types.Operator):
         session = runtime.session()
         session.stop()
         pump.start_timer()
-        if bpy.app.background:
+        if pump.must_wait():
             while session.child is not None:
                 pump.step(0.1)
         pump.redraw()
@@ -69,20 +74,20 @@ class LOOM_OT_refresh(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return bpy.app.background or runtime.session().connected
+        return pump.must_wait() or runtime.session().connected
 
     def execute(self, context):
         session = runtime.session()
         session.trouble = None
         try:
-            if bpy.app.background:
+            if pump.must_wait():
                 pump.ready()
             session.refresh()
         except BackendLost as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         pump.start_timer()
-        while bpy.app.background and session.jobs:
+        while pump.must_wait() and session.jobs:
             pump.step(0.1)
         return {"FINISHED"}
 

@@ -21,7 +21,7 @@ class LOOM_OT_generate(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not bpy.app.background and not runtime.session().connected:
+        if not pump.must_wait() and not runtime.session().connected:
             cls.poll_message_set("Start the backend first")
             return False
         return True

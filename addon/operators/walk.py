@@ -20,7 +20,7 @@ class LOOM_OT_walk(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not bpy.app.background and not runtime.session().connected:
+        if not pump.must_wait() and not runtime.session().connected:
             cls.poll_message_set("Start the backend first")
             return False
         return True
@@ -65,9 +65,9 @@ def _place(job: Job, sent: dict, where: place.Place, apply_to: str) -> None:
     pump.push_undo("Loom: Walk")
 
 
-def frame_files(files: list) -> list[str]:
-    """The paths of the frames in order."""
-    return sorted(file["path"] if isinstance(file, dict) else file for file in files)
+def frame_files(files: list[dict]) -> list[str]:
+    """The paths of the colour frames in order."""
+    return sorted(str(file["path"]) for file in files if file.get("map", "color") == "color")
 
 
 CLASSES = (LOOM_OT_walk,)

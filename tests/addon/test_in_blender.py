@@ -1,0 +1,59 @@
+"""The built zip, installed in real Blenders without a window: every scenario of scenarios.py is a test of its own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+LIMIT_S = 600
+
+
+def names(scenarios: Path) -> list[str]:
+    """The public functions of a scenarios file, in order; it cannot be imported where there is no bpy."""
+    tree = ast.parse(scenarios.read_text(encoding="utf-8"))
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+
+
+def run_inside(python: Path, scenarios: Path, archive: Path, folder: Path, **given: str) -> dict[str, str]:
+    """What each scenario came to, by name."""
+    result = folder / "result.json"
+    (folder / "user").mkdir()
+    (folder / "out").mkdir()
+    words = [f"{name}={value}" for name, value in {"out": folder / "out", "python": sys.executable, **given}.items()]
+    done = subprocess.run(
+        [python, HERE / "inside_blender.py", scenarios, archive, result, *words],
+        env=os.environ | {"BLENDER_USER_RESOURCES": str(folder / "user")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    results = json.loads(result.read_text()) if result.is_file() else {}
+    if done.returncode:
+        results["exit"] = f"exit code {done.returncode}\n{done.stdout[-4000:]}"
+    return results
+
+
+@pytest.fixture(scope="session")
+def outcomes(bpy_python, addon_zip, tmp_path_factory) -> dict[str, str]:
+    """One Blender runs them all: starting it takes longer than most of them."""
+    command = f'"{sys.executable}" "{HERE / "fake_backend.py"}"'
+    folder = tmp_path_factory.mktemp("blender")
+    return run_inside(bpy_python, HERE / "scenarios.py", addon_zip, folder, command=command)
+
+
+@pytest.mark.parametrize("scenario", names(HERE / "scenarios.py"))
+def test_in_blender(outcomes, scenario):
+    assert outcomes.get(scenario, outcomes.get("exit", "it was not run")) == "passed"
+
+
+def test_blender_ends_well_after_all_of_them(outcomes):
+    assert "exit" not in outcomes, outcomes["exit"]
