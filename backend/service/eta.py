@@ -1,0 +1,25 @@
+"""How long a job will still take, from its own reports."""
+
+from __future__ import annotations
+
+from ..job import Progress
+
+
+class Eta:
+    """Seconds left, by the pace since the current stage's first report; the clock is passed in."""
+
+    def __init__(self) -> None:
+        self._stage: str | None = None
+        self._begin = (0.0, 0)
+
+    def update(self, progress: Progress, now_s: float) -> float | None:
+        """Seconds that are left after `progress`, or None where the stage has shown no pace yet."""
+        if progress.stage != self._stage or progress.done < self._begin[1]:
+            self._stage = progress.stage
+            self._begin = (now_s, progress.done)
+            return None
+        began_s, began_at = self._begin
+        steps, seconds = progress.done - began_at, now_s - began_s
+        if steps <= 0 or seconds <= 0:
+            return None
+        return max(0.0, (progress.total - progress.done) * seconds / steps)

@@ -1,0 +1,206 @@
+"""`serve`: from settings to a process that listens, and to its end in order.
+
+Order of the start: bind (a taken address is refused at once), import PyTorch (seconds), write the connection file,
+answer. So a client that finds the file is welcomed without delay, a `welcome` always knows its device, and whoever
+started the process waits for the file to appear or for the process to exit, and can say which.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from ...protocol import connection_file, limits
+from ...protocol.server_state import ServerConnection
+from ..errors import AddressTaken, BadRequest
+from . import parent
+from .auth import Doorkeeper
+from .device import find_device, leave_room_for_others
+from .handlers import HANDLERS, Context
+from .loop import Loop
+from .outbox import Wakeup
+from .settings import ServeSettings
+
+log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL_S = 0.001
+"""Pure Python code in a worker gives way to the I/O thread after so long (Python's default: 5 ms each time)."""
+
+QUEUED_MESSAGES = 64
+"""High-water mark of each connection and direction: enough for bursts, little for a client that stopped reading."""
+
+HANDSHAKE_MS = 10_000
+GOODBYE_MS = 1_000
+"""How long the last answers may take to leave when the backend ends."""
+
+
+def serve(settings: ServeSettings) -> None:
+    """Run the backend until a client's `shutdown`, SIGINT, SIGTERM or the parent's end.
+
+    Raises  AddressTaken, BadRequest (an address that does not exist here), CannotWrite (the connection file)
+    """
+    _start_log(settings)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    stop, orphaned, wakeup = threading.Event(), threading.Event(), Wakeup()
+
+    def end() -> None:
+        stop.set()
+        wakeup.ring()
+
+    token, session = connection_file.new_token(), connection_file.new_session()
+    zmq_context = zmq.Context()
+    doorkeeper = Doorkeeper(zmq_context, token, settings.curve)
+    try:
+        with _signals(end):
+            router = _bind(zmq_context, doorkeeper, settings.address)
+            if settings.parent_stdin:
+                orphaned = parent.watch_parent(end)
+            try:
+                ended = _run(settings, router, doorkeeper, wakeup, stop, token, session)
+            finally:
+                router.close(linger=GOODBYE_MS)
+    finally:
+        doorkeeper.close()
+        zmq_context.term()
+        wakeup.close()
+    if not ended:
+        log.warning("a job did not stop in time; ending without it")
+    if not ended or orphaned.is_set():
+        # Taking Python down with PyTorch in it takes a second, and with a job still computing it can hang or crash;
+        # nobody waits for our return value any more, and all files are whole at any moment.
+        logging.shutdown()
+        os._exit(0)
+
+
+def _run(
+    settings: ServeSettings,
+    router: zmq.Socket,
+    doorkeeper: Doorkeeper,
+    wakeup: Wakeup,
+    stop: threading.Event,
+    token: str,
+    session: str,
+) -> bool:
+    """Everything between bind and close. False: a job still runs."""
+    from ..models.store import Store  # seconds: PyTorch
+
+    if settings.threads is not None:
+        import torch
+
+        torch.set_num_threads(settings.threads)
+    else:
+        leave_room_for_others()
+    device = find_device()
+    store = Store(settings.data, device=device.torch_name)
+    machine = ServerConnection(
+        session=session,
+        describe=lambda: {
+            "device": device.label,
+            "memory_mib": device.memory_mib,
+            "generators": ["builtin"] * store.builtin.exists() + _names(store.root / "generators"),
+            "styles": _names(store.root / "styles"),
+            "capabilities": sorted(HANDLERS),
+        },
+    )
+    context = Context(store=store)
+    loop = Loop(
+        router=router,
+        doorkeeper=doorkeeper,
+        wakeup=wakeup,
+        machine=machine,
+        context=context,
+        device=device,
+        stop=stop,
+    )
+    address = router.getsockopt_string(zmq.LAST_ENDPOINT)
+    info = connection_file.ConnectionInfo(address=address, token=token, pid=os.getpid(), session=session)
+    written = connection_file.write(info, settings.connection_file)
+    log.info("listening on %s, device %s, connection file %s", address, device.label, written)
+    try:
+        loop.run()
+    finally:
+        connection_file.remove(settings.connection_file, session)
+    return loop.end_workers(settings.end_limit_s)
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of the models in a store's folder, without opening one: the I/O thread has no time to."""
+    return sorted(path.stem for path in folder.glob("*.safetensors") if not path.name.startswith("."))
+
+
+def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> zmq.Socket:
+    """A ROUTER that lets in whom the doorkeeper allows. Raises AddressTaken, BadRequest."""
+    router = context.socket(zmq.ROUTER)
+    for option, value in (
+        (zmq.LINGER, 0),
+        (zmq.ROUTER_MANDATORY, 1),  # a send to a client that is gone fails instead of vanishing
+        (zmq.ROUTER_HANDOVER, 1),  # a client that comes back is itself, before its old connection is known to be dead
+        (zmq.MAXMSGSIZE, limits.MAX_FRAME_BYTES),
+        (zmq.SNDHWM, QUEUED_MESSAGES),
+        (zmq.RCVHWM, QUEUED_MESSAGES),
+        (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
+        (zmq.HEARTBEAT_IVL, limits.HEARTBEAT_INTERVAL_MS),
+        (zmq.HEARTBEAT_TIMEOUT, limits.HEARTBEAT_TIMEOUT_MS),
+        (zmq.HEARTBEAT_TTL, limits.HEARTBEAT_TTL_MS),
+    ):
+        router.setsockopt(option, value)
+    doorkeeper.secure(router)
+    try:
+        router.bind(address)
+    except zmq.ZMQError as error:
+        router.close()
+        if error.errno == zmq.EADDRINUSE:
+            raise AddressTaken(
+                f"Another program listens on {address}, perhaps a backend that runs already; "
+                "use that one, stop it, or take another port (port 0: any free one)."
+            ) from None
+        raise BadRequest(f"Cannot listen on {address} ({error.strerror}); use tcp://127.0.0.1:0.") from None
+    return router
+
+
+@contextmanager
+def _signals(end: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM end the service in order; the second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a test or a host program that runs the service in a thread keeps its own signals
+        return
+    seen: list[int] = []
+
+    def on_signal(number: int, frame: Any) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+        end()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start_log(settings: ServeSettings) -> None:
+    handler: logging.Handler
+    if settings.log_file is None:
+        handler = logging.StreamHandler()
+    else:
+        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            settings.log_file, maxBytes=4 << 20, backupCount=3, encoding="utf-8"
+        )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(message)s"))
+    logger = logging.getLogger(__name__.rpartition(".")[0])
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,61 @@
+"""A thread that runs one request at a time, and the one place where exceptions become answers."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from ..errors import LoomError, as_loom_error
+from ..job import Job, Progress
+from .handlers import Answer
+from .jobs import Ticket
+from .outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+
+class Worker(threading.Thread):
+    """Runs what it is given with `handle`, and puts every answer into `outbox`.
+
+    A daemon thread: a job that does not react to its cancel cannot keep the process from ending.
+    """
+
+    def __init__(self, name: str, handle: Callable[[Ticket, Job], Answer], outbox: Outbox) -> None:
+        super().__init__(name=name, daemon=True)
+        self._handle = handle
+        self._outbox = outbox
+        self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+
+    def give(self, ticket: Ticket) -> None:
+        self._inbox.put(ticket)
+
+    def end(self) -> None:
+        """Let the thread end after what it has."""
+        self._inbox.put(None)
+
+    def run(self) -> None:
+        while (ticket := self._inbox.get()) is not None:
+            began_s = time.monotonic()
+            answer = self._answer(ticket)
+            outcome = answer.code if isinstance(answer, LoomError) else "done"
+            seconds = time.monotonic() - began_s
+            log.info("job type=%s id=%d outcome=%s seconds=%.2f", ticket.type, ticket.id, outcome, seconds)
+            self._outbox.finish(ticket, answer)
+
+    def _answer(self, ticket: Ticket) -> Answer | LoomError:
+        def report(progress: Progress) -> None:
+            self._outbox.report(ticket, progress)
+
+        try:
+            return self._handle(ticket, Job(report, ticket.stop.is_set))
+        except Exception as error:  # the documented boundary: a handler that raises must not end the service
+            known = as_loom_error(error)
+            if known is not None:
+                return known
+            log.exception("job type=%s id=%d failed", ticket.type, ticket.id)
+            return LoomError(
+                f"The backend failed at this ({type(error).__name__}: {error}); please report it with the log."
+            )
