@@ -30,16 +30,13 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..service.server import serve
     from ..service.settings import ServeSettings
 
-    if args.threads:
-        import torch
-
-        torch.set_num_threads(args.threads)
     settings = ServeSettings(
         address=args.address,
         connection_file=args.connection_file,
         data=args.data,
         parent_stdin=args.parent_stdin,
         log_file=args.log_file,
+        threads=args.threads,
     )
     serve(settings)
     return {}

@@ -37,7 +37,11 @@ def _add_walk(commands) -> None:
     )
     parser.add_argument("--frames", type=values.count, default=120, metavar="N", help="pictures in all (default: 120)")
     parser.add_argument("--loop", action="store_true", help="come back to the first seed, so that it plays endlessly")
-    parser.add_argument("--interpolation", metavar="KIND", help="how latents are interpolated (default: w)")
+    parser.add_argument(
+        "--interpolation", choices=("w", "linear", "z"), default="w",
+        help="a smooth curve in w (default), straight lines in w, or great circles in z",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace the frames of another walk in the folder")
     parser.add_argument(
         "--speed", choices=("linear", "visual"), default="linear", help="equal steps in the latent, or for the eye"
     )
@@ -69,11 +73,11 @@ def run_walk(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "seeds": args.seeds,
         "frames": args.frames,
         "loop": args.loop,
+        "interpolation": args.interpolation,
         "speed": args.speed,
+        "overwrite": args.overwrite,
         "out": str(args.out.absolute()),
     }
-    if args.interpolation:
-        params["interpolation"] = args.interpolation
     value = call(args, console, "walk", params)
     console.say(f"{value['frames']} frames in {args.out} ({value['seconds']:.1f} s).")
     return value
@@ -86,7 +90,7 @@ def run_batch(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     for item in failed:
         console.complain(f"{item['name']}: {item['message']}")
     console.say(
-        f"{_count(value['written'])} written, {_count(value['skipped'])} already there, {len(failed)} failed, "
+        f"{value['written']} written, {value['skipped']} already there, {len(failed)} failed, "
         f"in {args.out} ({value['seconds']:.1f} s); the list is {value['manifest']}."
     )
     if failed:
@@ -95,7 +99,3 @@ def run_batch(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         )
         raise UnfinishedError(sentence, value)
     return value
-
-
-def _count(things: int | list) -> int:
-    return things if isinstance(things, int) else len(things)

@@ -1,6 +1,7 @@
-"""How values are written on the command line: seeds `0-15` or `3,7,12`, sizes `512x512`, styles `mossy:0.8`, ...
+"""Values as they stand on the command line, each as an argparse `type`: seeds `0-15`, sizes `512x512`, `mossy:0.8`.
 
-Each function is an argparse `type`: it returns the value or raises `ArgumentTypeError` with one sentence that shows
+What a batch file can hold too is spelled as there (`textures/spelling.py`); that is imported when a value is read, so
+that `--help` stays quick. Each function returns the value or raises `ArgumentTypeError` with one sentence that shows
 the right form.
 """
 
@@ -8,29 +9,23 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from ..errors import BadRequest
 
 MAPS = ("color", "height", "normal", "roughness", "ao", "orm")
-MOST_SEEDS = 100_000  # a typing slip such as 0-1000000000 must not fill the memory
 LARGEST_SEED = 2**32 - 1
 
 
 def seeds(text: str) -> list[int]:
     """`0-3,7` -> [0, 1, 2, 3, 7]: single seeds and ranges with both ends included, in the order they were written."""
-    found: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not _is_number(first) or (dash and not _is_number(last)):
-            raise ArgumentTypeError(f"{text!r} is not a list of seeds; write them like 0-15 or 3,7,12.")
-        low, high = int(first), int(last) if dash else int(first)
-        if high < low:
-            raise ArgumentTypeError(f"The range {part.strip()!r} runs backwards; write {high}-{low}.")
-        if high > LARGEST_SEED:
-            raise ArgumentTypeError(f"The seed {high} is too large; the largest is {LARGEST_SEED}.")
-        if len(found) + high - low + 1 > MOST_SEEDS:
-            raise ArgumentTypeError(f"{text!r} holds too many seeds; give at most {MOST_SEEDS} at once.")
-        found.extend(range(low, high + 1))
-    return found
+    from ..textures import look, spelling
+
+    found = _told(spelling.seeds, text)
+    _told(look.check_seeds, found)
+    return list(found)
 
 
 def seed(text: str) -> int:
@@ -42,33 +37,32 @@ def seed(text: str) -> int:
 
 def size(text: str) -> tuple[int, int]:
     """`512x256` -> (512, 256), width first, in pixels; `512` alone is a square."""
-    width, times, height = text.lower().partition("x")
-    if not times:
-        height = width
-    if not _is_number(width) or not _is_number(height) or not int(width) or not int(height):
-        raise ArgumentTypeError(f"{text!r} is not a size; write WIDTHxHEIGHT in pixels, like 512x512.")
-    return int(width), int(height)
+    from ..textures import look, spelling
+
+    found = _told(spelling.size, text)
+    _told(look.check_size, found)
+    return found
 
 
 def style(text: str) -> tuple[str, float]:
     """`mossy:0.8` -> ("mossy", 0.8); without a strength it is 1."""
-    name, colon, strength = text.partition(":")
-    try:
-        value = float(strength) if colon else 1.0
-    except ValueError:
-        value = math.nan
-    if not name or not math.isfinite(value):
+    from ..textures import look, spelling
+
+    (found,) = _told(spelling.styles, [text]) or (("", 1.0),)
+    if not found[0]:
         raise ArgumentTypeError(f"{text!r} is not a style; write NAME or NAME:STRENGTH, like mossy:0.8.")
-    return name, value
+    _told(look.check_styles, (found,))
+    return found
 
 
 def maps(text: str) -> list[str]:
     """`color,normal` -> ["color", "normal"]; `all` stands for every map."""
-    names = list(MAPS) if text == "all" else [part.strip() for part in text.split(",")]
+    from ..textures import look, spelling
+
+    names = _told(spelling.maps, text)
     for name in names:
-        if name not in MAPS:
-            raise ArgumentTypeError(f"{name!r} is not a map; choose from {', '.join(MAPS)} or write all.")
-    return names
+        _told(lambda name: look.check_choice("map", name, MAPS), name)
+    return list(names)
 
 
 def iterations(text: str) -> int | str:
@@ -101,6 +95,14 @@ def path(text: str) -> Path:
     if not text.strip():
         raise ArgumentTypeError("The path is empty; name a file or folder.")
     return Path(text).expanduser()
+
+
+def _told(read: Callable[[Any], Any], value: Any) -> Any:
+    """`read(value)`, with its refusal as argparse's."""
+    try:
+        return read(value)
+    except BadRequest as refusal:
+        raise ArgumentTypeError(str(refusal)) from refusal
 
 
 def _is_number(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 TINY = ("--generator", "tiny", "--size", "32x32")
 BATCH = """
@@ -109,21 +111,23 @@ def test_a_name_is_not_taken_twice_without_overwrite(loom, mossy):
     assert done.code == 1 and done.value["error"]["code"] == "already_exists"
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-def test_an_exported_generator_comes_back_and_makes_the_same_pictures(loom, tmp_path, suffix):
-    file, name = tmp_path / f"copy{suffix}", f"copy-{suffix[1:]}"
+def test_an_exported_generator_comes_back_and_makes_the_same_pictures(loom, tmp_path):
+    file = tmp_path / "copy.safetensors"
     assert loom("export", "--generator", "tiny", file).code == 0
-    done = loom("import", file, "--name", name)
+    done = loom("import", file, "--overwrite")
     assert done.code == 0, done.complaint
-    assert name in [generator["name"] for generator in loom("models").value["generators"]]
-    for generator in ("tiny", name):
+    assert done.value["generator"]["name"] == "copy"
+    assert "copy" in [generator["name"] for generator in loom("models").value["generators"]]
+    for generator in ("tiny", "copy"):
         loom("generate", "--generator", generator, "--size", "32x32", "--name", "x", "--out", tmp_path / generator)
-    first, second = (contents(tmp_path / generator)["x-0_color.png"] for generator in ("tiny", name))
-    from io import BytesIO
+    first, second = (Image.open(tmp_path / generator / "x-0_color.png") for generator in ("tiny", "copy"))
+    assert first.tobytes() == second.tobytes()
 
-    from PIL import Image
 
-    assert list(Image.open(BytesIO(first)).getdata()) == list(Image.open(BytesIO(second)).getdata())
+def test_a_generator_that_a_format_cannot_hold_is_refused_with_the_one_that_can(loom, tmp_path):
+    done = loom("export", "--generator", "tiny", tmp_path / "tiny.pt")
+    assert done.code == 1 and "safetensors" in done.complaint
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_words_of_the_builtin_clip_are_listed(loom):
@@ -149,7 +153,6 @@ ADAPT = ("adapt", "--generator", "tiny", "--name", "new", "--iterations", "1")
         (("generate", "--generator", "tini", "--out", "x"), "not_found", "did you mean 'tiny'"),
         (("generate", "--generator", "tiny", "--style", "no-such", "--out", "x"), "not_found", "no-such"),
         (("generate", *TINY, "--psi", "7", "--out", "x"), "bad_request", "psi"),
-        (("generate", "--generator", "tiny", "--size", "3x3", "--out", "x"), "bad_request", "3x3"),
         (("generate", *TINY, "--seeds", "1,1", "--out", "x"), "bad_request", "twice"),
         (("batch", "no-such.toml", "--out", "x"), "not_found", "no-such.toml"),
         (("import", "no-such.pkl"), "not_found", "no-such.pkl"),
@@ -161,8 +164,6 @@ def test_bad_input_is_one_sentence_with_its_code(loom, tmp_path, monkeypatch, li
     monkeypatch.chdir(tmp_path)
     done = loom(*line)
     assert (done.code, done.value["error"]["code"]) == (1, code)
-    import re
-
     assert re.search(said, done.complaint) and done.complaint.count("\n") == 1
     assert list(tmp_path.rglob("*.png")) == []
 
@@ -209,8 +210,6 @@ def test_an_interrupted_walk_exits_with_130_and_keeps_whole_frames(data, tmp_pat
     assert "Traceback" not in err and "everything finished so far is kept" in err
     assert json.loads(out)["error"]["code"] == "cancelled"
     frames = list((tmp_path / "walk").glob("frame-*.png"))
-    from PIL import Image
-
     for frame in frames:
         Image.open(frame).load()
     assert len(frames) >= 3
