@@ -86,17 +86,16 @@ class Adaptation:
     def _fresh_optimizer(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.tensors.values(), lr=self.learning_rate, betas=self.method.betas)
 
-    def _adapted(self, ws: Tensor, inputs: SynthesisInputs) -> Tensor:
-        """The trained generator's pictures: the source's parameters plus the deltas, with gradient."""
+    def _adapted(self, tensors: dict[str, Tensor], ws: Tensor, inputs: SynthesisInputs) -> Tensor:
+        """The pictures of the source's parameters plus the deltas of `tensors`, with gradient."""
         parameters = dict(self.generator.named_parameters())
-        changed = {name: parameters[name] + delta for name, delta in expand(self.tensors).items()}
+        changed = {name: parameters[name] + delta for name, delta in expand(tensors).items()}
         return functional_call(self.generator, changed, (ws, inputs), {"tile": self.settings.tile})
 
     @torch.no_grad()
     def _pictures(self, tensors: dict[str, Tensor] | None, ws: Tensor, inputs: SynthesisInputs) -> Tensor:
-        if tensors is None:
-            return self.generator.synthesize(ws, inputs, tile=self.settings.tile)
-        return self._adapted(ws, inputs)
+        """The source's pictures (None), or those of given tensors; no gradient."""
+        return self._adapted(tensors or {}, ws, inputs)
 
     def draw(self) -> tuple[Tensor, SynthesisInputs]:
         """One batch of latents, mixing and noise: drawn once, shown to both generators."""
@@ -142,7 +141,7 @@ class Adaptation:
     def _try_step(self) -> dict[str, float]:
         ws, inputs = self.draw()
         source = self._pictures(None, ws, inputs)
-        adapted = self._adapted(ws, inputs)
+        adapted = self._adapted(self.tensors, ws, inputs)
         loss, directional = adapted.new_zeros(()), 0.0
         for clip, direction in zip(self.clips, self.directions, strict=True):
             with torch.no_grad():
@@ -164,10 +163,10 @@ class Adaptation:
         return Snapshot(iterations=self.iterations, tensors=tensors, measures=measures)
 
     @torch.no_grad()
-    def preview(self) -> np.ndarray:
-        """uint8 [2 * R, n * R, 3]: some fixed latents before (above) and after (below)."""
+    def preview(self, tensors: dict[str, Tensor] | None = None) -> np.ndarray:
+        """uint8 [2 * R, n * R, 3]: some fixed latents before (above) and after (below), now or at a snapshot."""
         ws, inputs = self._fixed_ws[:SHOWN_LATENTS], self._fixed_inputs.items(slice(SHOWN_LATENTS))
-        rows = [self._fixed_source[:SHOWN_LATENTS], self._pictures(self.tensors, ws, inputs)]
+        rows = [self._fixed_source[:SHOWN_LATENTS], self._pictures(tensors or self.tensors, ws, inputs)]
         sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
         return ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
 
@@ -187,7 +186,7 @@ class Adaptation:
             measures=snapshot.measures.as_dict(),
             settings={**asdict(s), "learning_rate": self.learning_rate, "judge": self.judge.name},
         )
-        half = self.preview()
+        half = self.preview(snapshot.tensors)
         return Style(info=info, tensors=snapshot.tensors, thumbnail=half[half.shape[0] // 2 :, : half.shape[0]])
 
 

@@ -25,7 +25,9 @@ from torch import Tensor
 from ...stylegan2.networks import Generator
 from ..errors import BadCheckpoint, BadRequest
 
-FORMAT = "latent-loom-style/1"
+METADATA_KEY = "latent_loom_style"
+"""One metadata entry and no more: safetensors writes several in an order that changes from run to run."""
+FORMAT = 1
 UP, DOWN = ".lora_up", ".lora_down"
 THUMBNAIL = "thumbnail"
 MAX_HEADER_BYTES = 16 * 1024 * 1024
@@ -55,8 +57,11 @@ class StyleInfo:
 
     @classmethod
     def from_json(cls, text: str) -> StyleInfo:
+        found = json.loads(text)
+        if found["format"] > FORMAT:
+            raise BadCheckpoint("A style file was written by a newer Latent Loom; update this one to read it.")
         known = {f.name for f in fields(cls)}
-        values = {k: v for k, v in json.loads(text).items() if k in known}
+        values = {k: v for k, v in found.items() if k in known}
         values["clips"] = tuple(values.get("clips", ()))
         return cls(**values)
 
@@ -87,7 +92,7 @@ class Style:
         tensors = {name: t.detach().cpu().contiguous() for name, t in self.tensors.items()}
         if self.thumbnail is not None:
             tensors[THUMBNAIL] = torch.from_numpy(np.ascontiguousarray(self.thumbnail))
-        metadata = {"format": FORMAT, "info": json.dumps(asdict(self.info), sort_keys=True)}
+        metadata = {METADATA_KEY: json.dumps({"format": FORMAT} | asdict(self.info), sort_keys=True)}
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             partial.write_bytes(save(tensors, metadata))
@@ -120,9 +125,9 @@ class Style:
                 if length > MAX_HEADER_BYTES:
                     raise ValueError("header too long")
                 metadata = json.loads(file.read(length)).get("__metadata__", {})
-            if metadata.get("format") != FORMAT:
+            if METADATA_KEY not in metadata:
                 raise BadCheckpoint(f"{path.name} is not a Latent Loom style; styles are made by latent-loom adapt.")
-            return StyleInfo.from_json(metadata["info"])
+            return StyleInfo.from_json(metadata[METADATA_KEY])
         except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadCheckpoint(f"The style file {path.name} is damaged; get it again or train the style again.") from error
 

@@ -102,6 +102,11 @@ def test_a_style_with_nan_is_refused(tmp_path):
 
 
 def test_unknown_fields_of_a_newer_version_are_passed_over():
-    text = '{"name": "a", "generator": "g", "generator_hash": "h", "source": "s", "target": "t", "method": "style",'
+    text = '{"format": 1, "name": "a", "generator": "g", "generator_hash": "h", "source": "s", "target": "t", "method": "style",'
     text += '"iterations": 1, "seed": 0, "clips": ["builtin"], "mood": "sunny"}'
     assert StyleInfo.from_json(text).clips == ("builtin",)
+
+
+def test_a_style_of_a_newer_format_asks_for_an_update():
+    with pytest.raises(BadCheckpoint, match="newer Latent Loom"):
+        StyleInfo.from_json('{"format": 2}')
