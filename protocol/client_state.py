@@ -18,6 +18,7 @@ A request made at any time ends in exactly one Finished or Failed, whatever the 
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -96,10 +97,14 @@ class State(enum.Enum):
 
 @dataclass
 class _Pending:
-    """One request that has not ended. `sent`: it may have reached a backend."""
+    """One request that has not ended. `sent`: it may have reached a backend.
 
+    `request.id` is its name on the wire. When it is asked again it gets a new one, so that a late answer to the lost
+    attempt is nobody's; the caller knows it by the first.
+    """
+
+    request: messages.Request
     raw: frames.Frames
-    idempotent: bool
     sent: bool = False
     cancelled: bool = False
     retries: int = 0
@@ -129,7 +134,8 @@ class ClientConnection:
         self._client = client
         self._version = version
         self._patience_s = patience_s
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, _Pending] = {}  # by the caller's ids
+        self._on_wire: dict[int, int] = {}  # ids on the wire -> the caller's
         self._outbox: deque[tuple[int | None, frames.Frames]] = deque()  # with the id of a request
         self._next_id = 1
         self._pings: dict[int, float] = {}
@@ -165,7 +171,8 @@ class ClientConnection:
         message = messages.Request(type=type, id=self._next_id, slot=slot, params=params or {}, arrays=arrays or {})
         raw = messages.encode(message)
         self._next_id += 1
-        self._pending[message.id] = _Pending(raw, REQUESTS[type].idempotent)
+        self._pending[message.id] = _Pending(message, raw)
+        self._on_wire[message.id] = message.id
         if self.state is State.READY:
             self._send_request(message.id)
         # somebody waits now: do not sit out a long backoff
@@ -178,12 +185,11 @@ class ClientConnection:
         if pending is None or pending.cancelled:
             return []
         if not pending.sent:
-            del self._pending[id]
             self._outbox = deque(item for item in self._outbox if item[0] != id)
-            return [Failed(id, request_error("cancelled", "Cancelled before it was sent."))]
+            return self._end(id, Failed(id, request_error("cancelled", "Cancelled before it was sent.")))
         pending.cancelled = True
         if self.state is State.READY:
-            self._send(messages.Cancel(id=id))
+            self._send(messages.Cancel(id=pending.request.id))
         return []
 
     def ping(self, now: float) -> int | None:
@@ -278,7 +284,7 @@ class ClientConnection:
                 pending.waiting_since = now
             elif now - pending.waiting_since >= self._patience_s:
                 reason = self._reason or "There is no connection."
-                events += self._ended(id, Failed(id, BackendLost(f"No answer will come. {reason}")))
+                events += self._end(id, Failed(id, BackendLost(f"No answer will come. {reason}")))
         return events
 
     def flush(self, send: Callable[[frames.Frames], bool]) -> None:
@@ -306,12 +312,13 @@ class ClientConnection:
         if isinstance(message, messages.Progress):
             return self._progressed(message)
         if isinstance(message, messages.Result):
-            return self._ended(message.id, Finished(message.id, message.value, message.arrays))
+            id = self._asked(message.id)
+            return self._end(id, Finished(id, message.value, message.arrays))
         if isinstance(message, messages.Error):
             if message.id is None or message.code == "hello_first":
                 return self._connection_error(message, now)
-            error = request_error(message.code, message.message, message.retryable)
-            return self._ended(message.id, Failed(message.id, error))
+            id = self._asked(message.id)
+            return self._end(id, Failed(id, request_error(message.code, message.message, message.retryable)))
         return []  # a type of a newer backend
 
     def _welcomed(self, welcome: messages.Welcome, now: float) -> list[Event]:
@@ -327,9 +334,9 @@ class ClientConnection:
         events: list[Event] = [Connected(welcome, restarted)]
         for id, pending in list(self._pending.items()):
             pending.waiting_since = None
-            if pending.sent and not restarted and id in welcome.pending:
+            if pending.sent and not restarted and pending.request.id in welcome.pending:
                 if pending.cancelled:
-                    self._send(messages.Cancel(id=id))
+                    self._send(messages.Cancel(id=pending.request.id))
             elif pending.sent:
                 events += self._lost(id, pending, restarted)
             else:
@@ -339,39 +346,54 @@ class ClientConnection:
     def _lost(self, id: int, pending: _Pending, restarted: bool) -> list[Event]:
         """A request whose answer will not come: ask again where that does no harm."""
         if pending.cancelled:
-            return self._ended(id, Failed(id, request_error("cancelled", "Cancelled; the backend was lost meanwhile.")))
-        if pending.idempotent and pending.retries < limits.MAX_RETRIES:
-            pending.retries += 1
-            pending.sent = False
-            self._send_request(id)
+            return self._end(id, Failed(id, request_error("cancelled", "Cancelled; the backend was lost meanwhile.")))
+        if REQUESTS[pending.request.type].idempotent and pending.retries < limits.MAX_RETRIES:
+            self._ask_again(id, pending)
             return []
         why = "The backend was restarted" if restarted else "The connection broke"
-        return self._ended(
-            id, Failed(id, BackendLost(f"{why} before this ended; look what was finished and ask again."))
-        )
+        return self._end(id, Failed(id, BackendLost(f"{why} before this ended; look what was finished and ask again.")))
+
+    def _ask_again(self, id: int, pending: _Pending) -> None:
+        del self._on_wire[pending.request.id]
+        pending.request = dataclasses.replace(pending.request, id=self._next_id)
+        self._on_wire[self._next_id] = id
+        self._next_id += 1
+        pending.raw = messages.encode(pending.request)
+        pending.retries += 1
+        pending.sent = False
+        self._send_request(id)
 
     def _progressed(self, message: messages.Progress) -> list[Event]:
-        pending = self._pending.get(message.id)
+        id = self._asked(message.id)
+        pending = self._pending.get(id)
         if pending is None:
             return []
         pending.done = max(pending.done, message.done)
         total = max(message.total, pending.done) if message.total else 0
         preview = message.arrays.get("preview")
-        return [
-            Progressed(message.id, pending.done, total, message.stage, message.eta_s, message.numbers, preview),
-        ]
+        return [Progressed(id, pending.done, total, message.stage, message.eta_s, message.numbers, preview)]
 
-    def _ended(self, id: int, end: Finished | Failed) -> list[Event]:
-        if id >= self._next_id:
-            raise RemoteProtocolError(f"It answered the request {id}, which was never made.")
-        return [end] if self._pending.pop(id, None) is not None else []
+    def _asked(self, wire_id: int) -> int:
+        """The caller's id of what is called `wire_id` on the wire; 0 = it has ended already."""
+        if wire_id >= self._next_id:
+            raise RemoteProtocolError(f"It answered the request {wire_id}, which was never made.")
+        return self._on_wire.get(wire_id, 0)
+
+    def _end(self, id: int, end: Finished | Failed) -> list[Event]:
+        """End a pending request; nothing happens to one that has ended."""
+        pending = self._pending.pop(id, None)
+        if pending is None:
+            return []
+        del self._on_wire[pending.request.id]
+        return [end]
 
     def _connection_error(self, message: messages.Error, now: float) -> list[Event]:
         if message.code == "version":
             return self._close(message.message, request_error("version", message.message))
         if message.code == "hello_first":
-            if message.id in self._pending:
-                self._pending[message.id].sent = False  # refused, so nobody has it
+            refused = self._pending.get(self._on_wire.get(message.id or 0, 0))
+            if refused is not None:
+                refused.sent = False  # nobody has it
             if self.state is State.GREETING:
                 return []  # hello is on its way
             self.state = State.GREETING
@@ -385,7 +407,7 @@ class ClientConnection:
     # --- helpers ---
 
     def _say_hello(self) -> None:
-        waiting = tuple(id for id, pending in self._pending.items() if pending.sent)
+        waiting = tuple(pending.request.id for pending in self._pending.values() if pending.sent)
         hello = messages.Hello(client=self._client, version=self._version, protocol=PROTOCOL, pending=waiting)
         self._outbox.appendleft((None, messages.encode(hello)))
 
@@ -398,6 +420,7 @@ class ClientConnection:
     def _fail_all(self, error: RequestError | BackendLost) -> list[Event]:
         ids = list(self._pending)
         self._pending.clear()
+        self._on_wire.clear()
         self._outbox = deque(item for item in self._outbox if item[0] is None)
         return [Failed(id, error) for id in ids]
 
