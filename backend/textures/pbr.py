@@ -61,7 +61,7 @@ def pbr_maps(
     if "normal" in which:
         out["normal"] = normal_map(depth, wrap, green_up=settings.normal == "opengl")
     if {"ao", "orm"} & set(which):
-        occlusion = _uint8(ambient_occlusion(depth, relief.feature_px, wrap))
+        occlusion = _uint8(ambient_occlusion(depth * AO_EXAGGERATION, relief.feature_px, wrap))
         if "ao" in which:
             out["ao"] = occlusion
     if {"roughness", "orm"} & set(which):
@@ -105,7 +105,9 @@ def surface(color: np.ndarray, wrap: Wrap) -> Surface:
     red, green, blue = (color[..., channel].astype(np.float32) for channel in range(3))
     luminance = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
     soft = blur(luminance, 0.8, wrap)
-    feature_px = wavelength(soft, wrap)
+    # The second time without the slow tones, so that stains do not pass for the size of the features.
+    rough_px = wavelength(soft, wrap)
+    feature_px = wavelength(soft - blur(soft, 0.75 * rough_px, wrap), wrap)
     band = soft - blur(soft, 0.75 * feature_px, wrap)
     band = _core(band, wrap)
     rms = float(np.sqrt(np.mean(band**2, dtype=np.float64))) + 1e-6
@@ -146,6 +148,10 @@ def normal_map(depth: np.ndarray, wrap: Wrap, *, green_up: bool = True) -> np.nd
     normal /= np.sqrt(np.sum(normal**2, axis=-1, keepdims=True))
     return _uint8(normal * 0.5 + 0.5)
 
+
+AO_EXAGGERATION = 1.6
+"""Occlusion is computed on a deeper surface than the normals: within one texture light also fails to enter what is
+narrower than the guessed height resolves, and at 1 the map is too faint to be seen in a render."""
 
 DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 

@@ -1,0 +1,43 @@
+"""How seamless textures are, and whether a large one repeats itself: measures over many pictures (docs: measures)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def seam_scores(pictures: Iterable[np.ndarray]) -> tuple[float, float]:
+    """(x, y): mean gradient across the wrap edge divided by the mean gradient inside; 1 = seamless.
+
+    pictures  uint8 [H, W, 3] or [H, W]. Take 256 or more: one picture alone proves nothing, since a mortar line may
+              lie on its edge. x is the edge between the right and the left side, y between bottom and top.
+    """
+    edge, inside, count = np.zeros(2), np.zeros(2), 0
+    for picture in pictures:
+        field = picture.astype(np.float32)
+        for n, axis in enumerate((1, 0)):
+            inside[n] += np.abs(np.diff(field, axis=axis)).mean(dtype=np.float64)
+            edge[n] += np.abs(field.take(0, axis=axis) - field.take(-1, axis=axis)).mean(dtype=np.float64)
+        count += 1
+    if not count:
+        raise ValueError("no pictures to measure")
+    scores = edge / np.maximum(inside, 1e-12)
+    return float(scores[0]), float(scores[1])
+
+
+def repeat_score(picture: np.ndarray, period_px: int) -> float:
+    """Highest correlation of the picture with itself shifted by multiples of `period_px` along either axis.
+
+    picture    uint8 [H, W, 3], larger than the period on at least one axis
+    period_px  side of the pictures that the generator was trained on
+    Returns    1 = it repeats exactly, about 0 = it does not
+    """
+    light = picture.astype(np.float32).mean(axis=-1)
+    light = (light - light.mean()) / (light.std() + 1e-6)
+    shifts = [
+        (axis, step) for axis in (0, 1) for step in range(period_px, picture.shape[axis] - period_px + 1, period_px)
+    ]
+    if not shifts:
+        raise ValueError("the picture is not larger than the period")
+    return max(float(np.mean(light * np.roll(light, step, axis), dtype=np.float64)) for axis, step in shifts)
