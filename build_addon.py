@@ -51,7 +51,9 @@ PLATFORMS = (
     Platform("linux-x64", ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64")),
     Platform("windows-x64", ("win_amd64",)),
     Platform("macos-arm64", ("macosx_11_0_arm64", "macosx_10_15_universal2")),
-    Platform("macos-x64", ("macosx_10_15_x86_64", "macosx_10_13_x86_64", "macosx_10_9_x86_64", "macosx_10_15_universal2")),
+    Platform(
+        "macos-x64", ("macosx_10_15_x86_64", "macosx_10_13_x86_64", "macosx_10_9_x86_64", "macosx_10_15_universal2")
+    ),
 )
 
 
@@ -104,9 +106,9 @@ def download_wheels(platform: Platform, cache: Path) -> list[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         for python in PYTHONS:
             tags = [word for tag in platform.tags for word in ("--platform", tag)]
+            choice = ["--no-deps", "--only-binary=:all:", "--python-version", python, *tags]
             run_pip(
-                ["download", "--no-deps", "--only-binary=:all:", "--python-version", python, *tags]
-                + ["--dest", str(folder), *REQUIREMENTS],
+                ["download", *choice, "--dest", str(folder), *REQUIREMENTS],
                 f"download the wheels for {platform.name}, Python {python}",
             )
         stamp.write_text(wanted)
@@ -129,14 +131,18 @@ def build_backend_wheel(folder: Path) -> Path:
 
 def run_pip(words: Sequence[str], purpose: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         complaint = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
         raise BuildError(f"Could not {purpose}: {' '.join(complaint[-2:]) or 'pip failed'}. Is there a network?")
 
 
 def assemble(
-    folder: Path, *, wheels: Sequence[Path] = (), platforms: Sequence[Platform] | None = None, backend: Path | None = None
+    folder: Path,
+    *,
+    wheels: Sequence[Path] = (),
+    platforms: Sequence[Platform] | None = None,
+    backend: Path | None = None,
 ) -> Path:
     """Lay out the extension's tree in `folder`, which must not exist yet. Tests import this very tree."""
     folder.mkdir(parents=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Latent Loom in Blender. Importing this touches no bpy, so that the plain modules can be used and tested without it."""
+"""Latent Loom in Blender. Importing this touches no bpy: the plain modules are tested without it."""
 
 
 def register() -> None:

@@ -7,6 +7,7 @@ orphan. It is ended in steps, each given a little time: the pipe closes, then te
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -41,7 +42,7 @@ def split_command(line: str, *, windows: bool = os.name == "nt") -> list[str]:
 
 
 def is_python(program: str) -> bool:
-    """Whether `program` is an interpreter (`python3.11`, `C:\\...\\python.exe`) rather than the `latent-loom` command."""
+    """Whether `program` is an interpreter (`python3.11`, `...\\python.exe`), not the `latent-loom` command."""
     return program.replace("\\", "/").rpartition("/")[2].lower().startswith("python")
 
 
@@ -153,10 +154,8 @@ class Child:
 
     def _close_pipe(self) -> None:
         if self._process.stdin and not self._process.stdin.closed:
-            try:
+            with contextlib.suppress(OSError):  # it is gone already
                 self._process.stdin.close()
-            except OSError:  # it is gone already
-                pass
 
 
 def tail(log: Path, count: int) -> list[str]:

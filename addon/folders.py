@@ -35,7 +35,7 @@ def ready(folder: Path) -> Path:
 
 
 def fresh(folder: Path) -> Path:
-    """`folder` if nothing lies there yet, else `folder-2`, `folder-3`, ...: an earlier walk is never mixed with a new one."""
+    """`folder` if nothing lies there yet, else `folder-2`, `folder-3`, ...: walks are never mixed."""
     candidate, number = folder, 2
     while candidate.exists() and any(candidate.iterdir()):
         candidate = folder.with_name(f"{folder.name}-{number}")

@@ -152,7 +152,9 @@ def _play(user: bpy.types.ImageUser, sequence: Sequence) -> None:
     user.use_auto_refresh = True
 
 
-def _color(build: _Builder, given: bpy.types.Node, pictures: Mapping[str, bpy.types.NodeSocket]) -> bpy.types.NodeSocket:
+def _color(
+    build: _Builder, given: bpy.types.Node, pictures: Mapping[str, bpy.types.NodeSocket]
+) -> bpy.types.NodeSocket:
     """The colour, darkened in crevices where there is an ambient occlusion map."""
     if "ao" not in pictures:
         return pictures["color"]
@@ -176,7 +178,7 @@ def _roughness(build: _Builder, pictures: Mapping[str, bpy.types.NodeSocket]) ->
 def _normal(
     build: _Builder, given: bpy.types.Node, pictures: Mapping[str, bpy.types.NodeSocket], *, box: bool
 ) -> bpy.types.NodeSocket:
-    """The normal map; a bump from the height where box mapping has no tangents, or from the brightness as a last resort."""
+    """The normal map; a bump from the height where box mapping has no tangents; else a little from the brightness."""
     if "normal" in pictures and not box:
         normal = build.node("ShaderNodeNormalMap", 100, -250)
         build.link(given.outputs["Relief"], normal.inputs["Strength"])

@@ -43,7 +43,7 @@ def object_at(place: Place) -> bpy.types.Object | None:
 
 
 def material_for(thing: bpy.types.Object | None, apply_to: str, name: str) -> bpy.types.Material:
-    """The material that takes the texture: the active one of `thing`, or a new one where that is wanted or there is none.
+    """The material that takes the texture: the active one of `thing`, or a new one if that is wanted or there is none.
 
     A fake user keeps what nothing uses from being lost at saving: the material whose place a new one takes, and the new
     one where there is no object for it.

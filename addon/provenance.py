@@ -16,8 +16,9 @@ FORMAT = 1
 
 
 def describe(kind: str, params: Mapping[str, Any], *, version: str, **more: Any) -> dict[str, Any]:
-    """The record of one result: what was asked for (`params` as sent), by which version, and an identity of its own."""
-    return {"format": FORMAT, "kind": kind, "uuid": uuid.uuid4().hex, "version": version, "params": dict(params), **more}
+    """The record of one result: what was asked for (`params` as sent), of which version, and an identity."""
+    identity = uuid.uuid4().hex
+    return {"format": FORMAT, "kind": kind, "uuid": identity, "version": version, "params": dict(params), **more}
 
 
 def dump(record: Mapping[str, Any]) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes the session move: a timer beside the interface, an explicit wait in background mode, where no timer runs."""
+"""What makes the session move: a timer; in background mode, where no timer runs, an explicit wait."""
 
 from __future__ import annotations
 

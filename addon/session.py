@@ -278,6 +278,8 @@ class Session:
         job.trouble = troubles.from_code(code, str(error))
         if code not in troubles.SILENT:
             self.trouble = job.trouble
+        elif job.cancelling:
+            self.notice = str(error)  # it may say what was kept
         self._end(job, CANCELLED if code in troubles.SILENT else FAILED)
 
     def _end(self, job: Job, state: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the panels hold. Settings are on the Scene and save with the file; lists of the backend's are on the WindowManager."""
+"""What the panels hold: settings on the Scene, which save with the file; the backend's lists on the WindowManager."""
 
 import bpy
 from bpy.props import (
@@ -96,7 +96,7 @@ class LoomSettings(bpy.types.PropertyGroup):
         type=bpy.types.Image, name="Texture", description="The colour picture that Apply to Material takes"
     )
     # A walk.
-    walk_seeds: StringProperty(name="Seeds", default="0, 1, 2", description="The textures to pass by, such as 3, 7, 12-15")
+    walk_seeds: StringProperty(name="Seeds", default="0, 1, 2", description="Textures to pass by, such as 3, 7, 12-15")
     walk_frames: IntProperty(name="Frames", default=120, min=2, soft_max=1000)
     walk_loop: BoolProperty(name="Loop", default=True, description="End where it began")
     walk_speed: EnumProperty(
@@ -113,7 +113,7 @@ class LoomSettings(bpy.types.PropertyGroup):
         name="One Set per Style", default=True, description="Off: all styles that are switched on, mixed"
     )
     batch_folder: StringProperty(
-        name="Folder", subtype="DIR_PATH", description="Where the set is written. Empty: a folder of its own in the output"
+        name="Folder", subtype="DIR_PATH", description="Where the set is written. Empty: a folder in the output folder"
     )
 
     def chosen_styles(self) -> list[tuple[str, float]]:

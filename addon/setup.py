@@ -33,10 +33,10 @@ class Step:
 def steps(base_python: Path, folder: Path, wheel: Path) -> list[Step]:
     """What brings the backend in `wheel` into an environment in `folder`, made with `base_python`."""
     python = str(venv_python(folder))
-    made = [] if Path(python).is_file() else [Step(title="Making its folder", argv=[str(base_python), "-m", "venv", str(folder)])]
+    make = Step(title="Making its folder", argv=[str(base_python), "-m", "venv", str(folder)])
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--upgrade"]
     return [
-        *made,
+        *([] if Path(python).is_file() else [make]),
         Step(title="Installing", argv=[*pip, str(wheel)]),
         Step(title="Trying it", argv=[python, "-m", RUN_MAIN, "--version"]),
     ]

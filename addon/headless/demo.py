@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on shows what it does, in a Blender without a window: install, connect, generate, apply, render, walk, animate.
+"""The add-on shows what it does in a Blender without a window: install, connect, generate, apply, walk, render.
 
     PYTHON addon/headless/demo.py --zip ZIP --connection FILE --out DIR [--style NAME] ...   PYTHON has the bpy package
     blender -b --python addon/headless/demo.py -- --zip ZIP ...
@@ -71,7 +71,9 @@ def install(archive: Path) -> None:
     """Install and enable the extension the way Blender does it for a file that is dropped into its window."""
     import bpy
 
-    bpy.ops.extensions.package_install_files(filepath=str(archive.resolve()), repo="user_default", enable_on_install=True)
+    bpy.ops.extensions.package_install_files(
+        filepath=str(archive.resolve()), repo="user_default", enable_on_install=True
+    )
     if PACKAGE not in bpy.context.preferences.addons:
         raise SystemExit(f"{archive} could not be installed; what Blender says of it stands above.")
 

@@ -46,14 +46,13 @@ class LOOM_OT_adapt(bpy.types.Operator):
 
 
 def _ended(job: Job, here: place.Place) -> None:
-    """Put the new style into the mix of the scene it was asked for in."""
-    if job.state != FINISHED:
-        return
+    """Put the new style into the mix of the scene it was asked for in. A cancelled one may have left a part behind."""
     scene = place.scene_at(here)
-    if scene is not None and not job.detached:
+    if job.state == FINISHED and scene is not None and not job.detached:
         scene.loom.add_style(str(job.value["style"]["name"]))
         pump.push_undo("Loom: new style")
-    runtime.session().refresh()
+    if runtime.session().connected:
+        runtime.session().refresh()
 
 
 CLASSES = (LOOM_OT_adapt,)

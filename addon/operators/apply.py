@@ -6,7 +6,6 @@ import bpy
 from .. import images, material, place
 from ..params import PBR_MAPS, BadInput
 
-
 SHOWN = frozenset({"color", *PBR_MAPS})
 
 

@@ -66,9 +66,7 @@ class LOOM_OT_style_delete(bpy.types.Operator):
             if job.state == FINISHED:
                 runtime.session().refresh()
 
-        outcome = pump.begin(
-            self, "delete_style", lambda: {"name": name}, title=f"Deleting {name}", on_end=ended
-        )
+        outcome = pump.begin(self, "delete_style", lambda: {"name": name}, title=f"Deleting {name}", on_end=ended)
         if outcome == {"FINISHED"}:
             bpy.ops.loom.style_remove()
         return outcome

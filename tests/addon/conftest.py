@@ -1,7 +1,7 @@
 """The add-on's tests run on the tree that build_addon.py lays out: what is tested is what ships.
 
 That tree is importable as `loom_extension`. In a Blender the built zip is installed; which Blenders there are is said
-by LOOM_BPY45 and LOOM_BPY50 (each the path of a Python that has the `bpy` package), else .env-bpy45 and .env-bpy50 in the
+by LOOM_BPY45 and LOOM_BPY50 (each a Python that has the `bpy` package), else by .env-bpy45 and .env-bpy50 in the
 repository, which the Makefile makes.
 """
 

@@ -21,14 +21,20 @@ import numpy as np
 import zmq
 from latent_loom.protocol import connection_file
 from latent_loom.protocol.connection_file import ConnectionInfo
-from latent_loom.protocol.server_state import CancelRequested, RequestArrived, Sending, ServerConnection, ShutdownRequested
+from latent_loom.protocol.server_state import (
+    CancelRequested,
+    RequestArrived,
+    Sending,
+    ServerConnection,
+    ShutdownRequested,
+)
 from PIL import Image
 from zmq.auth.thread import ThreadAuthenticator
 
 STYLES: list[dict[str, Any]] = []
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """(code, sentence)"""
 
 
@@ -37,7 +43,8 @@ def clouds(seed: int, size: tuple[int, int]) -> np.ndarray:
     draw = np.random.default_rng(seed)
     width, height = size
     y, x = np.meshgrid(np.arange(height) / height, np.arange(width) / width, indexing="ij")
-    value = sum(np.cos(2 * np.pi * (fx * x + fy * y + p)) for fx, fy, p in zip(*draw.integers(-6, 7, (2, 7)), draw.random(7)))
+    waves = zip(*draw.integers(-6, 7, (2, 7)), draw.random(7), strict=True)
+    value = sum(np.cos(2 * np.pi * (fx * x + fy * y + phase)) for fx, fy, phase in waves)
     value = (value - value.min()) / np.ptp(value)
     low, high = draw.random((2, 3))
     return ((low + (high - low) * value[..., None]) * 255).astype(np.uint8)
@@ -66,7 +73,7 @@ def adapt(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     target = params["target"]
     total = params["iterations"] if params["iterations"] != "auto" else 20
     if "fails" in target:
-        raise Refused("bad_prompt", "The prompt has a word that is not known: fails.")
+        raise RefusedError("bad_prompt", "The prompt has a word that is not known: fails.")
     for done in range(1, total + 1):
         time.sleep(0.5 if "slow" in target else 0.005)
         if "dies" in target and done == 3:
@@ -98,7 +105,7 @@ def pictures(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def batch(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     items = params["jobs"]["items"]
     written = [f"{item['name']}-{seed}_color.png" for item in items for seed in item["seeds"]]
-    failed = [{"name": item["name"], "message": "There is no such style."} for item in items if item["name"] == "missing"]
+    failed = [{"name": "missing", "message": "There is no such style."} for item in items if item["name"] == "missing"]
     value = {"out": params["out"], "manifest": "", "written": written, "skipped": [], "failed": failed, "seconds": 0.1}
     yield "result", (value, {})
 
@@ -119,9 +126,7 @@ def serve(path: Path) -> None:
     machine = ServerConnection(
         session=session, describe=lambda: {"device": "fake", "memory_mib": 1, "generators": ["builtin"]}
     )
-    info = ConnectionInfo(
-        address=f"tcp://127.0.0.1:{port}", token=token, pid=os.getpid(), session=session
-    )
+    info = ConnectionInfo(address=f"tcp://127.0.0.1:{port}", token=token, pid=os.getpid(), session=session)
     connection_file.write(info, path)
     queue: list[tuple[Any, Any, Iterator]] = []
     while not machine.closing:
@@ -152,7 +157,7 @@ def advance(machine: ServerConnection, queue: list) -> None:
     peer, id, work = queue[0]
     try:
         kind, what = next(work)
-    except Refused as error:
+    except RefusedError as error:
         machine.fail(peer, id, *error.args)
         queue.pop(0)
         return

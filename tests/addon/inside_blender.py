@@ -1,7 +1,7 @@
 """Runs scenarios inside a headless Blender: `BPY_PYTHON inside_blender.py SCENARIOS.py ZIP RESULT.json KEY=VALUE ...`
 
 Installs the zip in the user folder that BLENDER_USER_RESOURCES names, then calls every public function of SCENARIOS.py,
-each in an empty file with an add-on at rest. RESULT.json says for each whether it passed, or its traceback.
+each in an empty file with an add-on at rest (whose backend runs on if the file says KEEPS_BACKEND). RESULT.json says for each whether it passed, or its traceback.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def fails_with(call, *words: str) -> str:
     raise AssertionError("it did not fail")
 
 
-def at_rest(given: SimpleNamespace) -> None:
+def at_rest(given: SimpleNamespace, *, keep_backend: bool) -> None:
     """An empty file, no connection, preferences as a test wants them, a plane with a UV map that is active."""
-    runtime = part("runtime")
-    runtime.close()
+    if not keep_backend:
+        part("runtime").close()
     bpy.ops.wm.read_homefile(use_empty=True)
     choices = preferences()
     choices.mode, choices.command, choices.connection_file = "OWN", given.command, ""
@@ -64,7 +64,7 @@ def at_rest(given: SimpleNamespace) -> None:
 
 def main() -> None:
     scenarios_file, archive, result, *pairs = sys.argv[1:]
-    given = SimpleNamespace(data="", **dict(pair.split("=", 1) for pair in pairs))
+    given = SimpleNamespace(**{"data": ""} | dict(pair.split("=", 1) for pair in pairs))
     given.out = Path(given.out)
     bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
     helpers = {"part": part, "preferences": preferences, "drain": drain, "fails_with": fails_with, "given": given}
@@ -74,7 +74,7 @@ def main() -> None:
         if name in helpers or name.startswith("_") or not callable(scenario) or isinstance(scenario, type):
             continue
         try:
-            at_rest(given)
+            at_rest(given, keep_backend="KEEPS_BACKEND" in scenarios)
             scenario()
             results[name] = "passed"
         except Exception:  # the report is the purpose

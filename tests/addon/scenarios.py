@@ -6,6 +6,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import bpy
 
@@ -356,7 +357,7 @@ def a_second_walk_is_not_mixed_with_the_first():
     bpy.ops.loom.walk()
     first = bpy.context.scene.loom.texture
     bpy.ops.loom.walk()
-    folders = {os.path.dirname(image.filepath) for image in (first, bpy.context.scene.loom.texture)}
+    folders = {Path(image.filepath).parent for image in (first, bpy.context.scene.loom.texture)}
     assert len(folders) == 2
 
 

@@ -1,4 +1,7 @@
-"""The built zip, installed in real Blenders without a window: every scenario of scenarios.py is a test of its own."""
+"""The built zip, installed in real Blenders without a window: every scenario is a test of its own.
+
+scenarios.py runs against a scripted backend that can be made to misbehave, scenarios_real.py against the real one.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +53,44 @@ def outcomes(bpy_python, addon_zip, tmp_path_factory) -> dict[str, str]:
     return run_inside(bpy_python, HERE / "scenarios.py", addon_zip, folder, command=command)
 
 
+@pytest.fixture(scope="session")
+def real_outcomes(bpy_python, addon_zip, tmp_path_factory) -> dict[str, str]:
+    """The same with the real backend, started by the add-on, on a small generator with random weights."""
+    folder = tmp_path_factory.mktemp("blender-real")
+    add_tiny_generator(folder / "data")
+    return run_inside(
+        bpy_python,
+        HERE / "scenarios_real.py",
+        addon_zip,
+        folder,
+        command=sys.executable,
+        data=str(folder / "data"),
+    )
+
+
+def add_tiny_generator(data: Path) -> None:
+    import torch
+    from latent_loom.backend.models.store import Store
+    from latent_loom.stylegan2.config import GeneratorConfig
+    from latent_loom.stylegan2.networks import Generator
+
+    torch.manual_seed(0)
+    config = GeneratorConfig(
+        z_dim=8, w_dim=8, resolution=16, channels=(8, 8, 8), mapping_layers=2, tile="xy", input_map=1.0, const_size=1
+    )
+    Store(data).add_generator(Generator(config), "tiny")
+
+
 @pytest.mark.parametrize("scenario", names(HERE / "scenarios.py"))
 def test_in_blender(outcomes, scenario):
     assert outcomes.get(scenario, outcomes.get("exit", "it was not run")) == "passed"
 
 
-def test_blender_ends_well_after_all_of_them(outcomes):
+@pytest.mark.parametrize("scenario", names(HERE / "scenarios_real.py"))
+def test_in_blender_with_the_real_backend(real_outcomes, scenario):
+    assert real_outcomes.get(scenario, real_outcomes.get("exit", "it was not run")) == "passed"
+
+
+def test_blender_ends_well_after_all_of_them(outcomes, real_outcomes):
     assert "exit" not in outcomes, outcomes["exit"]
+    assert "exit" not in real_outcomes, real_outcomes["exit"]

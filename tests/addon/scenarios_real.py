@@ -1,0 +1,93 @@
+"""The add-on with the real backend as its child process, on a small generator with random weights called `tiny`.
+
+`part`, `preferences`, `drain`, `fails_with` and `given` are put here by inside_blender.py. The scenarios run in order:
+later ones use the style that the first one trains.
+"""
+# ruff: noqa: F821
+
+from pathlib import Path
+
+import bpy
+
+KEEPS_BACKEND = True  # a start takes seconds, and the backend is what is tested here
+
+
+def _settings():
+    settings = bpy.context.scene.loom
+    settings.generator = "tiny"
+    return settings
+
+
+def a_style_is_trained_by_words():
+    settings = _settings()
+    settings.source, settings.target, settings.iterations = "stone", "mossy stone", 2
+    assert bpy.ops.loom.adapt() == {"FINISHED"}
+    assert settings.chosen_styles() == [("mossy-stone", 1.0)]
+    assert [style["target"] for style in part("runtime").session().styles] == ["mossy stone"]
+
+
+def a_word_that_the_model_does_not_know_is_named():
+    settings = _settings()
+    settings.source, settings.target = "stone", "zzyzx"
+    fails_with(bpy.ops.loom.adapt, "zzyzx")
+
+
+def a_texture_with_all_its_maps_lands_on_the_object():
+    settings = _settings()
+    settings.add_style("mossy-stone")
+    bpy.ops.loom.generate()
+    maps = part("images").set_of(settings.texture)
+    assert set(maps) == {"color", "normal", "height", "roughness", "ao"}
+    assert all(tuple(image.size) == (64, 64) for image in maps.values())
+    assert Path(maps["height"].filepath).name == "mossy-stone-0_height.png"
+    assert part("material").find_node(bpy.context.object.active_material) is not None
+
+
+def the_same_seed_gives_the_same_bytes_and_strength_0_the_unchanged_texture():
+    settings = _settings()
+    bpy.ops.loom.generate()
+    plain = Path(settings.texture.filepath).read_bytes()
+    settings.add_style("mossy-stone")
+    settings.styles[0].strength = 0.0
+    bpy.ops.loom.generate()
+    first = _pixels(settings.texture)
+    settings.styles.clear()
+    bpy.ops.loom.generate()
+    assert Path(settings.texture.filepath).read_bytes() == plain
+    assert _pixels(settings.texture) == first
+
+
+def _pixels(image):
+    return tuple(image.pixels[:4096])
+
+
+def a_walk_becomes_a_sequence():
+    settings = _settings()
+    settings.walk_frames = 4
+    bpy.ops.loom.walk()
+    folder = Path(settings.texture.filepath).parent
+    assert [path.name for path in sorted(folder.glob("*.png"))] == [f"frame-{number:04d}.png" for number in range(1, 5)]
+    inside = part("material").find_node(bpy.context.object.active_material).node_tree
+    user = next(node.image_user for node in inside.nodes if node.type == "TEX_IMAGE")
+    assert (user.frame_duration, user.use_cyclic, user.use_auto_refresh) == (4, True, True)
+
+
+def a_set_is_exported_and_going_on_makes_nothing_twice():
+    settings = _settings()
+    settings.add_style("mossy-stone")
+    settings.batch_seeds, settings.batch_folder, settings.pbr = "0-2", str(given.out / "set"), False
+    bpy.ops.loom.batch()
+    assert "Wrote 3" in part("runtime").session().notice, part("runtime").session().notice
+    bpy.ops.loom.batch()
+    assert "Wrote 0, kept 3" in part("runtime").session().notice, part("runtime").session().notice
+
+
+def a_generator_that_does_not_exist_is_answered_with_near_names():
+    _settings().generator = "tiniy"
+    fails_with(bpy.ops.loom.generate, "tiniy", "tiny")
+
+
+def a_style_is_deleted():
+    _settings().add_style("mossy-stone")
+    bpy.ops.loom.style_delete()
+    assert not part("runtime").session().styles
