@@ -4,6 +4,7 @@ demo.py           what is done, in which order
 demo_report.py    what was measured, and the table at the end
 demo_backend.py   the backend's process
 demo_work.py      each part, through the client that the add-on uses
+demo_pictures.py  sheets and the animated preview
 demo_blender.py   the add-on's operators in a headless Blender
 """
 
@@ -20,7 +21,7 @@ from ..errors import AlreadyExists
 from . import values
 from .console import Console, UnfinishedError
 from .demo_report import Report
-from .options import add_common
+from .options import add_common, add_generator
 
 REPORT = "demo.json"  # also marks a folder as a demo's, whose contents the next demo may replace
 FOLDERS = ("textures", "walk", "batch", "blender", "data")
@@ -29,6 +30,7 @@ FOLDERS = ("textures", "walk", "batch", "blender", "data")
 def add(commands) -> None:
     parser = commands.add_parser("demo", help="see the whole main job happen on the built-in models")
     parser.add_argument("--out", type=values.path, default=Path("demo"), metavar="DIR", help="folder (default: demo)")
+    add_generator(parser)
     parser.add_argument(
         "--seed", type=values.seed, default=0, metavar="N", help="seed of every adaptation (default: 0)"
     )
@@ -59,7 +61,9 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
             client = backend.connect()
             part["said"] = backend.describe()
         with contextlib.closing(client):
-            work = demo_work.Work(client=client, console=console, report=report, seed=args.seed)
+            work = demo_work.Work(
+                client=client, console=console, report=report, generator=args.generator, seed=args.seed
+            )
             work.adapt_styles(args.iterations)
             work.measure_cancel()
             work.make_textures()

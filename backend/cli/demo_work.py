@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 from ...protocol.client import Client, Failed, Finished, Lost, Ponged, Progressed
 from ...protocol.errors import BackendLost, Cancelled
 from ..errors import LoomError
-from ..textures.sheets import before_after_sheet
 from .console import Bar, Console
+from .demo_pictures import write_animation, write_before_after, write_texture_sheet
 from .demo_report import Report
 
 PROMPTS = {  # style: source, target
@@ -22,7 +23,7 @@ PROMPTS = {  # style: source, target
     "snowy": ("stone", "snowy stone"),
 }
 SHEET_SEEDS = (0, 1, 2, 3, 4, 5)
-TEXTURE_SEEDS = (0, 1, 2)
+TEXTURE_SEEDS, TEXTURE_PX = (0, 1, 2), 512
 MAPS = ["color", "height", "normal", "roughness", "ao", "orm"]
 PING_EVERY_S = 0.1
 WALK_FRAMES, WALK_FPS = 48, 16
@@ -36,6 +37,7 @@ class Work:
     client: Client
     console: Console
     report: Report
+    generator: str
     seed: int
     best_style: str = next(iter(PROMPTS))
     pings_ms: list[float] = field(default_factory=list)
@@ -71,8 +73,8 @@ class Work:
             part["said"] = str(self._write_sheet())
 
     def _adapt(self, name: str, source: str, target: str, iterations: int | str) -> dict[str, Any]:
-        params = {"source": source, "target": target, "name": name, "iterations": iterations, "seed": self.seed}
-        number = self.client.send("adapt", params | {"overwrite": True})
+        params = {"generator": self.generator, "source": source, "target": target, "name": name, "overwrite": True}
+        number = self.client.send("adapt", params | {"iterations": iterations, "seed": self.seed})
         bar = Bar(target)
         next_ping = time.monotonic()
         try:
@@ -100,22 +102,21 @@ class Work:
             raise BackendLost(event.reason)
 
     def _write_sheet(self) -> Path:
-        rows = []
-        for name, (source, target) in PROMPTS.items():
-            looks: list[list[Any]] = [[], [[name, 1.0]]]
-            params = {"seeds": list(SHEET_SEEDS), "size": [128, 128], "maps": ["color"]}
-            before, after = (self.ask("sheet", "generate", params | {"styles": look}).arrays["color"] for look in looks)
-            rows.append((f"{source} -> {target}", before, after))
-        path = self.out / "before_after.png"
-        before_after_sheet(rows, path)
-        return path
+        params = {"generator": self.generator, "seeds": list(SHEET_SEEDS), "size": [128, 128], "maps": ["color"]}
+        looks: dict[str, list[Any]] = {"": [], **{name: [[name, 1.0]] for name in PROMPTS}}
+        pictures = {
+            name: self.ask("sheet", "generate", params | {"styles": look}).arrays["color"]
+            for name, look in looks.items()
+        }
+        before = pictures.pop("")
+        return write_before_after(self.out / "before_after.png", before, pictures, PROMPTS, SHEET_SEEDS)
 
     def measure_cancel(self) -> None:
         """How long a running adaptation takes to end after `cancel`, beside how long one of its steps takes."""
         source, target = PROMPTS[self.best_style]
-        params = {"source": source, "target": target, "name": "cancelled", "iterations": MANY_STEPS, "seed": self.seed}
+        params = {"generator": self.generator, "source": source, "target": target, "name": "cancelled"}
         with self.report.part("cancel an adaptation") as part:
-            number = self.client.send("adapt", params)
+            number = self.client.send("adapt", params | {"iterations": MANY_STEPS, "seed": self.seed})
             first, asked = None, None
             while True:
                 for event in self.client.poll(timeout_s=0.02):
@@ -139,44 +140,49 @@ class Work:
                         self._note(event, number)
 
     def make_textures(self) -> None:
-        """Seamless 512x512 textures with every PBR map, and one of each other style."""
+        """Seamless textures with every PBR map, and one of each other style."""
         folder = self.out / "textures"
         with self.report.part("textures with PBR maps") as part:
-            params = {"seeds": list(TEXTURE_SEEDS), "size": [512, 512], "tile": "xy", "maps": MAPS, "out": str(folder)}
-            count = len(self.ask("textures", "generate", params | {"styles": [[self.best_style, 1.0]]}).value["files"])
+            files = self._generate(self.best_style, TEXTURE_SEEDS, folder)
+            sheet = write_texture_sheet(self._previews(folder) / "maps.png", files[: len(MAPS)])
+            count = len(files)
             for name in PROMPTS:
                 if name != self.best_style:
-                    params = {"seeds": [0], "size": [512, 512], "tile": "xy", "maps": MAPS, "out": str(folder)}
-                    count += len(self.ask("textures", "generate", params | {"styles": [[name, 1.0]]}).value["files"])
-            part["said"] = f"{count} files in {folder}"
+                    count += len(self._generate(name, (0,), folder))
+            part["said"] = f"{count} files in {folder}; {sheet}"
 
     def compare_repeats(self) -> None:
         """Make the first textures once more and compare every byte."""
         with self.report.part("the same seeds again") as part, tempfile.TemporaryDirectory() as again:
-            params = {"seeds": list(TEXTURE_SEEDS), "size": [512, 512], "tile": "xy", "maps": MAPS, "out": again}
-            files = self.ask("again", "generate", params | {"styles": [[self.best_style, 1.0]]}).value["files"]
-            different = [
-                Path(file["path"]).name
-                for file in files
-                if Path(file["path"]).read_bytes() != (self.out / "textures" / Path(file["path"]).name).read_bytes()
-            ]
-            self.report.numbers["identical"] = not different
-            part["said"] = (
-                f"{len(files)} files, {'every byte the same' if not different else f'different: {different}'}"
-            )
-            if different:
-                self.report.problems.append(f"The same seeds gave other files: {', '.join(different)}.")
+            files = [Path(file["path"]) for file in self._generate(self.best_style, TEXTURE_SEEDS, Path(again))]
+            first = self.out / "textures"
+            other = [file.name for file in files if file.read_bytes() != (first / file.name).read_bytes()]
+            self.report.numbers["identical"] = not other
+            part["said"] = f"{len(files)} files, " + (f"other: {', '.join(other)}" if other else "every byte the same")
+            if other:
+                self.report.problems.append(f"The same seeds gave other files: {', '.join(other)}.")
+
+    def _generate(self, style: str, seeds: Sequence[int], folder: Path) -> list[dict[str, Any]]:
+        params = {"generator": self.generator, "styles": [[style, 1.0]], "seeds": list(seeds), "out": str(folder)}
+        params |= {"size": [TEXTURE_PX, TEXTURE_PX], "tile": "xy", "maps": MAPS}
+        return self.ask(f"textures ({style})", "generate", params).value["files"]
 
     def make_walk(self) -> None:
         """A loop through the latent space: frames, and an animated preview of them."""
         folder = self.out / "walk"
-        params = {
-            "styles": [[self.best_style, 1.0]], "seeds": [0, 1, 2, 3], "frames": WALK_FRAMES, "loop": True,
-            "size": [256, 256], "tile": "xy", "out": str(folder),
-        }  # fmt: skip
+        params: dict[str, Any] = {"generator": self.generator, "styles": [[self.best_style, 1.0]]}
+        params |= {
+            "seeds": [0, 1, 2, 3],
+            "frames": WALK_FRAMES,
+            "loop": True,
+            "size": [256, 256],
+            "tile": "xy",
+            "out": str(folder),
+        }
         with self.report.part("latent walk") as part:
             files = self.ask("walk", "walk", params).value["files"]
-            preview = write_animation([_path(file) for file in files], folder / "previews" / "walk.webp")
+            frames = [Path(file["path"]) for file in files]
+            preview = write_animation(self._previews(folder) / "walk.webp", frames, fps=WALK_FPS)
             part["said"] = f"{len(files)} frames in {folder}; {preview}"
 
     def export_batch(self) -> None:
@@ -184,36 +190,24 @@ class Work:
         folder = self.out / "batch"
         folder.mkdir(exist_ok=True)
         jobs = folder / "jobs.toml"
-        jobs.write_text(batch_file(list(PROMPTS)), encoding="utf-8")
+        jobs.write_text(batch_file(self.generator, list(PROMPTS)), encoding="utf-8")
         with self.report.part("batch export") as part:
             value = self.ask("batch", "batch", {"file": str(jobs), "out": str(folder / "set")}).value
-            part["said"] = f"{value['manifest']}"
+            part["said"] = f"{value['written']} files in {value['out']}; {value['manifest']}"
             if value["failed"]:
                 self.report.problems.append(f"The batch failed in part: {value['failed'][0]['message']}")
 
+    @staticmethod
+    def _previews(folder: Path) -> Path:
+        previews = folder / "previews"
+        previews.mkdir(parents=True, exist_ok=True)
+        return previews
 
-def batch_file(styles: list[str]) -> str:
+
+def batch_file(generator: str, styles: list[str]) -> str:
     """A batch file with two textures of every style."""
-    lines = ["[defaults]", 'generator = "builtin"', 'size = "256x256"', 'tile = "xy"']
+    lines = ["[defaults]", f'generator = "{generator}"', 'size = "256x256"', 'tile = "xy"']
     lines += ['maps = ["color", "normal", "roughness"]', 'format = "png"']
     for style in styles:
         lines += ["", "[[items]]", f'name = "{style}-set"', f'style = "{style}"', 'seeds = "10-11"']
     return "\n".join(lines) + "\n"
-
-
-def write_animation(frames: list[Path], path: Path) -> Path:
-    """The frames as one endless WebP animation."""
-    from PIL import Image
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    first, *rest = [Image.open(frame).convert("RGB") for frame in frames]
-    temporary = path.with_name(f".{path.name}")
-    first.save(
-        temporary, format="WEBP", save_all=True, append_images=rest, duration=1000 // WALK_FPS, loop=0, quality=80
-    )
-    temporary.replace(path)
-    return path
-
-
-def _path(file: str | dict[str, Any]) -> Path:
-    return Path(file["path"] if isinstance(file, dict) else file)

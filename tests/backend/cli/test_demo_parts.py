@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from latent_loom.backend.cli import demo, demo_blender, demo_work
+from latent_loom.backend.cli import demo, demo_blender, demo_pictures
 from latent_loom.backend.cli.console import Console
 from latent_loom.backend.cli.demo_report import Report
 from latent_loom.backend.errors import AlreadyExists
@@ -54,7 +54,8 @@ def test_frames_become_an_endless_animation(tmp_path):
     for shade in (0, 100, 200):
         frames.append(tmp_path / f"{shade}.png")
         Image.new("RGB", (16, 8), (shade, 0, 0)).save(frames[-1])
-    path = demo_work.write_animation(frames, tmp_path / "previews" / "walk.webp")
+    (tmp_path / "previews").mkdir()
+    path = demo_pictures.write_animation(tmp_path / "previews" / "walk.webp", frames, fps=10)
     with Image.open(path) as animation:
         assert animation.n_frames == 3 and animation.size == (16, 8) and animation.info["loop"] == 0
     assert [p.name for p in path.parent.iterdir()] == ["walk.webp"]
