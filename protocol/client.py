@@ -257,7 +257,8 @@ class Client:
         while True:
             wait = WAIT_S if deadline is None else min(WAIT_S, max(0.0, deadline - time.monotonic()))
             events = newest_progress(self._poll(wait, None))
-            self._kept += [event for event in events if getattr(event, "id", None) != id]
+            others: list[Event] = [e for e in events if getattr(e, "id", None) != id and not isinstance(e, Ponged)]
+            self._kept = newest_progress(self._kept + others)
             for event in events:
                 if getattr(event, "id", None) != id:
                     continue
@@ -356,6 +357,8 @@ class Client:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IDENTITY, self._identity)
         socket.setsockopt(zmq.MAXMSGSIZE, limits.MAX_FRAME_BYTES)
+        socket.setsockopt(zmq.SNDHWM, limits.HIGH_WATER_MARK)
+        socket.setsockopt(zmq.RCVHWM, limits.HIGH_WATER_MARK)
         socket.setsockopt(zmq.HEARTBEAT_IVL, limits.HEARTBEAT_INTERVAL_MS)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, limits.HEARTBEAT_TIMEOUT_MS)
         socket.setsockopt(zmq.HEARTBEAT_TTL, limits.HEARTBEAT_TTL_MS)
@@ -423,6 +426,8 @@ class Client:
                 break
             if seen & REFUSED:
                 reason = f"The backend at {where} refused the token: wrong token; use its current connection file."
+                if self._address.server_key is not None:
+                    reason = f"The backend at {where} does not know this client's key; add it to its list of clients."
                 self.refused = WrongToken(reason)
                 events += self._machine.transport_lost(now, reason, error=self.refused)
             elif seen & FOREIGN:

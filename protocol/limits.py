@@ -72,6 +72,9 @@ BLOCKED_S = 1.0
 MAX_RETRIES = 2
 """How often an idempotent request is sent again after the backend was lost."""
 
+HIGH_WATER_MARK = 32
+"""ZMQ_SNDHWM and ZMQ_RCVHWM on both sockets, in messages: 1,000 previews of 3 MB would be 3 GB for one slow reader."""
+
 HEARTBEAT_INTERVAL_MS = 2_000
 HEARTBEAT_TIMEOUT_MS = 10_000
 HEARTBEAT_TTL_MS = 10_000

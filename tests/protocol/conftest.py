@@ -26,12 +26,22 @@ settings.register_profile("protocol", deadline=None, derandomize=True)
 settings.load_profile("protocol")
 
 TOKEN = "a-token-for-tests"
+PLAIN = (zmq.PLAIN_SERVER, 1)
 
 
 class TinyBackend:
     """One ROUTER in one thread. `act(machine, event)` plays the worker; the default answers each request at once."""
 
-    def __init__(self, act: Callable[[ServerConnection, Event], None] | None = None, *, address: str = "", **options):
+    def __init__(
+        self,
+        act: Callable[[ServerConnection, Event], None] | None = None,
+        *,
+        address: str = "",
+        admits: bytes = TOKEN.encode(),
+        curve_secret: bytes = b"",
+        **options,
+    ):
+        self.admits, self.curve_secret = admits, curve_secret
         self.act = act or answer_at_once
         self.machine = ServerConnection(**{"session": "s1", "describe": lambda: {"device": "tiny"}, **options})
         self.events: list[Event] = []
@@ -55,10 +65,12 @@ class TinyBackend:
         router = context.socket(zmq.ROUTER)
         for option, value in (
             (zmq.LINGER, 0),
-            (zmq.PLAIN_SERVER, 1),
+            *([(zmq.CURVE_SERVER, 1), (zmq.CURVE_SECRETKEY, self.curve_secret)] if self.curve_secret else [PLAIN]),
             (zmq.ROUTER_MANDATORY, 1),
             (zmq.ROUTER_HANDOVER, 1),
             (zmq.MAXMSGSIZE, limits.MAX_FRAME_BYTES),
+            (zmq.SNDHWM, limits.HIGH_WATER_MARK),
+            (zmq.RCVHWM, limits.HIGH_WATER_MARK),
         ):
             router.setsockopt(option, value)
         router.bind(self._bind_to)
@@ -73,11 +85,10 @@ class TinyBackend:
             self._turn(router)
         context.destroy(linger=0)
 
-    @staticmethod
-    def _answer_zap(zap: zmq.Socket) -> None:
+    def _answer_zap(self, zap: zmq.Socket) -> None:
         while zap.poll(0):
-            version, id, *_, password = zap.recv_multipart()
-            status = b"200" if password == TOKEN.encode() else b"400"
+            version, id, *_, credential = zap.recv_multipart()
+            status = b"200" if credential == self.admits else b"400"
             zap.send_multipart([version, id, status, b"", b"someone", b""])
 
     def _turn(self, router: zmq.Socket) -> None:

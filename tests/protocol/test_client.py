@@ -7,8 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
+import zmq
+import zmq.utils.z85
 from latent_loom.protocol import connection_file, errors
 from latent_loom.protocol.client import Client, Connected, Failed, Finished, Lost, Progressed
+from latent_loom.protocol.server_state import RequestArrived
 
 
 def collect(client, until, seconds=15.0):
@@ -42,6 +45,20 @@ def test_a_wrong_token_is_refused_with_a_sentence_that_says_so(backends):
             client.connect(15)
         with pytest.raises(errors.WrongToken, match="wrong token"):
             client.request("status", timeout_s=15)
+
+
+@pytest.mark.skipif(not zmq.has("curve"), reason="this libzmq was built without CURVE")
+def test_with_curve_only_the_keys_on_the_list_are_let_in(backends):
+    server, mine = zmq.curve_keypair(), zmq.curve_keypair()
+    address = backends(curve_secret=server[1], admits=zmq.utils.z85.decode(mine[0])).address
+    keys = tuple(key.decode() for key in mine)
+    with Client(address, "", server_key=server[0].decode(), client_keys=keys) as client:
+        assert client.request("status", timeout_s=15).value == {"echo": {}}
+    with (
+        Client(address, "", server_key=server[0].decode()) as stranger,
+        pytest.raises(errors.WrongToken, match="does not know this client's key"),
+    ):
+        stranger.connect(15)
 
 
 def test_nothing_listening_is_said_within_the_time_given():
@@ -101,6 +118,31 @@ def test_events_of_other_requests_wait_while_one_is_waited_for(backends):
         id = client.send("models")
         client.request("status", timeout_s=15)
         assert id in [e.id for e in collect(client, lambda e: isinstance(e, Finished)) if isinstance(e, Finished)]
+
+
+def test_a_client_that_does_not_read_hinders_nobody_and_finds_its_answers_later(backends):
+    def answer_with_a_picture(machine, event):
+        if isinstance(event, RequestArrived):
+            machine.started(event.peer, event.request.id)
+            machine.result(event.peer, event.request.id, {}, {"color": np.zeros((1, 512, 512, 3), np.uint8)})
+
+    backend = backends(answer_with_a_picture)
+    with Client(backend.address, backends.token) as slow, Client(backend.address, backends.token) as other:
+        slow.connect()
+        asked, deadline = [], time.monotonic() + 60
+        while len([e for e in backend.events if isinstance(e, RequestArrived)]) < 150:
+            if len(asked) < 150:
+                asked.append(slow.send("generate", {"seeds": [len(asked)]}))
+            else:
+                slow._machine.flush(slow._send)  # sends what the socket did not take at first; reads nothing
+            time.sleep(0.001)
+            assert time.monotonic() < deadline
+        assert len(other.request("status", timeout_s=30).arrays) == 1
+        ended = set()
+        while len(ended) < 150:
+            ended |= {e.id for e in slow.poll(0.1) if isinstance(e, Finished)}
+            assert time.monotonic() < deadline
+        assert ended == set(asked)
 
 
 def test_a_restarted_backend_fails_what_cannot_be_asked_twice_and_answers_the_rest(backends):
