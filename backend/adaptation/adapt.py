@@ -1,8 +1,8 @@
 """StyleGAN-NADA: adapt a generator to a prompt, by text alone.
 
-Two copies of one generator are shown the same latents and the same noise; the difference between their pictures, seen by
-CLIP, is turned until it points the way that the target's text differs from the source's. Only the tensors of the chosen
-method are trained (`methods`), and they are the result.
+Two copies of one generator are shown the same latents and the same noise; the difference between their pictures, seen
+by CLIP, is turned until it points the way that the target's text differs from the source's. Only the tensors of the
+chosen method are trained (`methods`), and they are the result.
 
 Source  Gal et al. 2021, section 4
 """
@@ -66,7 +66,9 @@ class Adaptation:
         self.settings = settings
         self.generator = generator.eval().requires_grad_(False)
         self.device = generator.mapping.w_avg.device
-        self.clips = list(clips) if clips is not None else [load_clip(name, str(self.device)) for name in settings.clips]
+        self.clips = (
+            list(clips) if clips is not None else [load_clip(name, str(self.device)) for name in settings.clips]
+        )
         self.judge = judge or self.clips[0]
         for clip in {c.name: c for c in [*self.clips, self.judge]}.values():
             check_prompt(clip, settings.source)

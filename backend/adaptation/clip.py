@@ -1,8 +1,8 @@
 """CLIP as the adaptation needs it: unit embeddings of images and texts in float32, differentiable in the images.
 
 Every model comes through open_clip: any of its own by "NAME:TAG" (fetched by open_clip on first use), a folder in its
-format by "local-dir:PATH", and the two built-in ones, "builtin" and "judge", which are such folders inside this package.
-A folder may bring its own word list (`vocabulary.json`), because the built-in models know some hundred words.
+format by "local-dir:PATH", and the two built-in ones, "builtin" and "judge", which are such folders inside this
+package. A folder may bring its own word list (`vocabulary.json`), because the built-in models know some hundred words.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,7 +64,7 @@ class Clip:
     def __init__(
         self,
         name: str,
-        model: torch.nn.Module,
+        model: Any,
         tokenizer: Callable[[Sequence[str]], Tensor],
         templates: Sequence[str],
         *,
@@ -100,7 +101,7 @@ class Clip:
         return self.embed_texts([template.format(prompt) for template in self.templates])
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
-        """Words of the prompt that this CLIP was never taught, each with near ones that it was; empty for full CLIPs."""
+        """Words of the prompt that this CLIP was never taught, each with near ones that it was; none for full CLIPs."""
         if not isinstance(self.tokenizer, WordTokenizer):
             return {}
         known = self.tokenizer.words
@@ -137,7 +138,8 @@ def _builtin_names() -> str:
 def load_clip(name: str, device: str = "cpu") -> Clip:
     """A CLIP by name: "builtin", "judge", "local-dir:PATH" or open_clip's "NAME:TAG" ("ViT-B-32:openai").
 
-    Loaded once a process and shared. Raises `NotFound` for a name nobody has, `BadCheckpoint` for weights that cannot be had.
+    Loaded once a process and shared. Raises `NotFound` for a name nobody has, `BadCheckpoint` for weights that cannot
+    be had.
     """
     import open_clip
 

@@ -9,7 +9,7 @@ from ..errors import PromptError
 from .clip import Clip, unit
 
 SAFE_NORM = 1e-2
-"""Softens the norm of an image direction: two generators that agree give 0 / 0.01 and not 0 / 0, with a useful gradient."""
+"""Softens the norm of an image direction: two generators that agree give 0 / 0.01, not 0 / 0, and a useful gradient."""
 
 
 def text_direction(clip: Clip, source: str, target: str) -> Tensor:
@@ -20,7 +20,9 @@ def text_direction(clip: Clip, source: str, target: str) -> Tensor:
     """
     difference = (clip.embed_prompt(target) - clip.embed_prompt(source)).mean(0)
     if difference.norm() < 1e-4:
-        raise PromptError(f"To the CLIP {clip.name!r} {source!r} and {target!r} mean the same; choose words further apart.")
+        raise PromptError(
+            f"To the CLIP {clip.name!r} {source!r} and {target!r} mean the same; choose words further apart."
+        )
     return unit(difference)
 
 

@@ -69,7 +69,9 @@ def low_rank(generator: Generator, rank: int, rng: torch.Generator) -> dict[str,
 
 def full_weights(generator: Generator, rank: int, rng: torch.Generator) -> dict[str, Tensor]:
     """What the paper trains: everything of synthesis but the ToRGBs; the mapping stays."""
-    trained = [name for name, _ in generator.named_parameters() if name.startswith("synthesis.") and ".torgb." not in name]
+    trained = [
+        name for name, _ in generator.named_parameters() if name.startswith("synthesis.") and ".torgb." not in name
+    ]
     return {name: _zeros_like(generator, name) for name in trained}
 
 

@@ -108,11 +108,15 @@ class Style:
         try:
             tensors = load(path.read_bytes())
         except (SafetensorError, ValueError) as error:
-            raise BadCheckpoint(f"The style file {path.name} is damaged; get it again or train the style again.") from error
+            raise BadCheckpoint(
+                f"The style file {path.name} is damaged; get it again or train the style again."
+            ) from error
         thumbnail = tensors.pop(THUMBNAIL, None)
         for name, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
-                raise BadCheckpoint(f"The style file {path.name} holds numbers that are not finite ({name}); train it again.")
+                raise BadCheckpoint(
+                    f"The style file {path.name} holds numbers that are not finite ({name}); train it again."
+                )
         return cls(info=info, tensors=tensors, thumbnail=None if thumbnail is None else thumbnail.numpy())
 
     @staticmethod
@@ -129,7 +133,9 @@ class Style:
                 raise BadCheckpoint(f"{path.name} is not a Latent Loom style; styles are made by latent-loom adapt.")
             return StyleInfo.from_json(metadata[METADATA_KEY])
         except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadCheckpoint(f"The style file {path.name} is damaged; get it again or train the style again.") from error
+            raise BadCheckpoint(
+                f"The style file {path.name} is damaged; get it again or train the style again."
+            ) from error
 
 
 def expand(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -150,8 +156,8 @@ def check_fits(generator: Generator, style: Style) -> None:
     for name, delta in style.deltas().items():
         if name not in parameters or parameters[name].shape != delta.shape:
             raise BadRequest(
-                f"The style {style.info.name!r} was made for the generator {style.info.generator!r} and does not fit this one; "
-                "use it with that generator, or train it again on this one."
+                f"The style {style.info.name!r} was made for the generator {style.info.generator!r} and does not fit "
+                "this one; use it with that generator, or train it again on this one."
             )
 
 

@@ -43,7 +43,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ClipTraining:
-    """role: clip | judge. minutes ends the training by the clock where > 0 (steps then only shape the learning rate)."""
+    """role: clip | judge; bank, refresh: pictures kept, and how many are made anew for each batch."""
 
     role: str = "clip"
     steps: int = 1500
@@ -57,14 +57,16 @@ class ClipTraining:
 
 
 def augment(images: Tensor, rng: torch.Generator) -> Tensor:
-    """What a generator's picture differs by from a render: scale, softness, noise, contrast. [N, 3, S, S] in [-1, 1]."""
+    """How a generator's picture differs from a render: scale, softness, noise, contrast. [N, 3, S, S] in [-1, 1]."""
     n, _, size, _ = images.shape
     out = images.clone()
     for i in range(n):
         kind = int(torch.randint(5, (1,), generator=rng))
         if kind == 0:  # nearer: a crop, enlarged
             crop = int(torch.randint(size * 5 // 8, size, (1,), generator=rng))
-            out[i] = F.interpolate(images[i : i + 1, :, :crop, :crop], size=(size, size), mode="bilinear", align_corners=False)[0]
+            out[i] = F.interpolate(
+                images[i : i + 1, :, :crop, :crop], size=(size, size), mode="bilinear", align_corners=False
+            )[0]
         elif kind == 1:  # softer
             small = int(torch.randint(size // 2, size, (1,), generator=rng))
             soft = F.interpolate(images[i : i + 1], size=(small, small), mode="area")
@@ -89,7 +91,7 @@ def contrastive_loss(images: Tensor, texts: Tensor, positive: Tensor, scale: Ten
     return -0.5 * ((by_image * logits.log_softmax(1)).sum(1).mean() + (by_text * logits.log_softmax(0)).sum(0).mean())
 
 
-def build(role: str) -> tuple[torch.nn.Module, WordTokenizer, dict[str, Any]]:
+def build(role: str) -> tuple[Any, WordTokenizer, dict[str, Any]]:
     """A fresh open_clip model of that role, its tokenizer, and its open_clip_config.json."""
     from open_clip.model import CLIP
 
@@ -120,16 +122,19 @@ def retrieval(model: Any, tokenizer: WordTokenizer, *, seed: int = 987_654, batc
     for _ in range(batches):
         images, attributes = bank.batch(128)
         texts, said = caption_all(attributes, rng)
-        found = F.normalize(model.encode_image(normalise(images)), dim=-1) @ F.normalize(
-            model.encode_text(tokenizer(texts)), dim=-1
-        ).T
+        found = (
+            F.normalize(model.encode_image(normalise(images)), dim=-1)
+            @ F.normalize(model.encode_text(tokenizer(texts)), dim=-1).T
+        )
         right += matches(attributes, said)[torch.arange(128), found.argmax(1)].float().mean().item()
     model.train()
     return right / batches
 
 
-def save_clip(folder: Path, model: torch.nn.Module, tokenizer: WordTokenizer, config: dict[str, Any], card: dict[str, Any]) -> None:
-    """Write a folder that `load_clip` and open_clip's own "local-dir:" both read; float16, each file whole or not at all."""
+def save_clip(
+    folder: Path, model: torch.nn.Module, tokenizer: WordTokenizer, config: dict[str, Any], card: dict[str, Any]
+) -> None:
+    """Write a folder that open_clip's own "local-dir:" reads; float16, each file whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     words = {"words": tokenizer.words, "context_length": tokenizer.context_length, "templates": TEMPLATES}
     weights = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in model.state_dict().items()}
@@ -153,7 +158,8 @@ def train_clip(settings: ClipTraining, out: Path, job: Job | None = None) -> dic
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
-    started, card = time.monotonic(), {"settings": asdict(settings)}
+    started = time.monotonic()
+    card: dict[str, Any] = {"settings": asdict(settings)}
     for step in range(settings.steps):
         job.check()
         warm = min(1.0, (step + 1) / settings.warmup)

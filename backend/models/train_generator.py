@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,12 @@ ARCHITECTURE = GeneratorConfig(
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorTraining:
-    """The procedural recipe; `gan` holds the optimisation. Every `save_every` images: checkpoint, sample sheet, weights."""
+    """The procedural recipe; `gan` holds the optimisation.
 
-    gan: GanTraining = GanTraining()
+    save_every  images between checkpoints, each with a sample sheet and the weights so far
+    """
+
+    gan: GanTraining = field(default_factory=GanTraining)
     bank: int = 6144
     refresh: int = 2
     tinted: float = 0.0
@@ -93,14 +96,14 @@ def material_batches(settings: GeneratorTraining, size: int) -> Iterator[Tensor]
 
 def grid_picture(images: Tensor, columns: int) -> Image.Image:
     """Images [N, 3, H, W] in [-1, 1] side by side in rows."""
-    n, _, height, width = images.shape
+    n = images.shape[0]
     pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     rows = [np.concatenate(list(pixels[i : i + columns]), axis=1) for i in range(0, n - n % columns, columns)]
     return Image.fromarray(np.concatenate(rows, axis=0))
 
 
 def train_generator(settings: GeneratorTraining, out: Path, work: Path, job: Job | None = None) -> dict[str, Any]:
-    """Train the built-in generator into the file `out`; checkpoint and sheets go to the folder `work`. Returns its card.
+    """Train the built-in generator into the file `out`; checkpoint and sheets go to `work`. Returns its card.
 
     A checkpoint found in `work` is continued.
     """

@@ -19,7 +19,9 @@ FeatureMaps = Callable[[Tensor], Sequence[Tensor]]
 
 def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Module:
     padding = kernel // 2
-    return spectral_norm(nn.Conv2d(c_in, c_out, kernel, stride, padding, padding_mode="circular" if padding else "zeros"))
+    return spectral_norm(
+        nn.Conv2d(c_in, c_out, kernel, stride, padding, padding_mode="circular" if padding else "zeros")
+    )
 
 
 class Head(nn.Module):
@@ -42,7 +44,12 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            [_conv(3, width, 3), _conv(width, width * 2, 3, 2), _conv(width * 2, width * 2, 3, 2), _conv(width * 2, 1, 1)]
+            [
+                _conv(3, width, 3),
+                _conv(width, width * 2, 3, 2),
+                _conv(width * 2, width * 2, 3, 2),
+                _conv(width * 2, 1, 1),
+            ]
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -59,7 +66,9 @@ class Discriminator(nn.Module):
     `features` is not registered: it is somebody else's, frozen, and not part of the checkpoint.
     """
 
-    def __init__(self, features: FeatureMaps, channels: Sequence[int], *, head_width: int = 64, patch_width: int = 24) -> None:
+    def __init__(
+        self, features: FeatureMaps, channels: Sequence[int], *, head_width: int = 64, patch_width: int = 24
+    ) -> None:
         super().__init__()
         self._features = features
         self.heads = nn.ModuleList(Head(c, head_width) for c in channels)
@@ -83,3 +92,8 @@ def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor
 def generator_loss(fake: Sequence[Tensor]) -> Tensor:
     """-D(G(z)), summed over heads."""
     return torch.stack([-f.mean() for f in fake]).sum()
+
+
+def range_loss(images: Tensor) -> Tensor:
+    """How far pictures leave [-1, 1], mean of squares: frozen features say little of values that no picture has."""
+    return F.relu(images.abs() - 1).square().mean()

@@ -15,18 +15,22 @@ from torch import Tensor
 
 from ..inputs import SynthesisInputs, sample_inputs
 from ..networks import Generator
-from .discriminator import Discriminator, discriminator_loss, generator_loss
+from .discriminator import Discriminator, discriminator_loss, generator_loss, range_loss
 
 
 @dataclass(frozen=True, kw_only=True)
 class GanTraining:
-    """learning_rate, betas  of both Adams; average_images  half-life of the averaged generator, in images."""
+    """learning_rate, betas  of both Adams
+    average_images  half-life of the averaged generator, in images
+    range_weight    of the loss that keeps pictures within [-1, 1]
+    """
 
     images: int = 60_000
     batch: int = 16
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.0, 0.99)
     average_images: float = 5_000
+    range_weight: float = 10.0
     seed: int = 0
 
     @property
@@ -61,11 +65,11 @@ class GanTrainer:
     def step(self, real: Tensor) -> dict[str, float]:
         """One update of both networks on real pictures [batch, 3, R, R] in [-1, 1]; returns the losses.
 
-        The generator's pictures, and what the frozen features see in them, are computed once and used by both updates.
+        The generator's pictures, and what the frozen features see in them, are computed once and serve both updates.
         """
         d, size = self.discriminator, real.shape[-1]
         fake = self.fakes()
-        # Periodic pictures may be rolled: the features' patch grid must not become a place that the generator can learn.
+        # Periodic pictures may be rolled, so that the features' patch grid is no place that the generator can learn.
         shift = torch.randint(size, (2,), generator=self.rng).tolist()
         seen = d.look(fake.roll(shift, (2, 3)))
         with torch.no_grad():
@@ -75,7 +79,7 @@ class GanTrainer:
         d_loss.backward()
         self._d_optimizer.step()
         d.requires_grad_(False)
-        g_loss = generator_loss(d.score(seen))
+        g_loss = generator_loss(d.score(seen)) + self.settings.range_weight * range_loss(fake)
         self._g_optimizer.zero_grad(set_to_none=True)
         g_loss.backward()
         d.requires_grad_(True)

@@ -75,7 +75,7 @@ NOTHING = -1
 
 @dataclass(frozen=True)
 class Attributes:
-    """One picture's, or one caption's, attributes as indices into FAMILIES, CONDITIONS, TINTS; NOTHING = none or open."""
+    """A picture's, or a caption's, attributes as indices into FAMILIES, CONDITIONS, TINTS; NOTHING = none or open."""
 
     family: int
     condition: int = NOTHING

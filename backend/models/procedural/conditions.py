@@ -23,7 +23,11 @@ def _level(height: Tensor) -> Tensor:
 def _patches(rng: Generator, surface: Surface, lean: float, share: tuple[float, float], soft: float = 0.35) -> Tensor:
     """A mask [n, S, S] covering about `share` of a surface; lean > 0 prefers its tops, < 0 its hollows."""
     n, size, _ = surface.height.shape
-    where = noise(rng, n, size, beta=1.1, low=1.5) + lean * _level(surface.height) + 0.25 * noise(rng, n, size, beta=0.5, low=8)
+    where = (
+        noise(rng, n, size, beta=1.1, low=1.5)
+        + lean * _level(surface.height)
+        + 0.25 * noise(rng, n, size, beta=0.5, low=8)
+    )
     where = _level(where)
     # A normal variable exceeds -z with probability `share`.
     z = -torch.special.ndtri(uniform(rng, n, *share))
@@ -67,7 +71,9 @@ def frosted(rng: Generator, s: Surface) -> Surface:
     crystals = torch.stack([noise(rng, n, size, beta=0.4, low=8, stretch=6, angle=a) for a in (0.3, 1.35, 2.4)]).amax(0)
     mask = _patches(rng, s, 0.2, (0.6, 0.9), 0.9) * smoothstep(-0.3, 1.5, crystals)
     pale = colour(rng, n, (0.8, 0.88, 0.95), (0.74, 0.86, 0.95), spread=0.02)
-    return Surface(s.height + 0.05 * crystals * mask, s.mixed(pale, 0.25 + 0.75 * mask), s.relief.clamp_min(0.025), s.gloss + 0.15)
+    return Surface(
+        s.height + 0.05 * crystals * mask, s.mixed(pale, 0.25 + 0.75 * mask), s.relief.clamp_min(0.025), s.gloss + 0.15
+    )
 
 
 def cracked(rng: Generator, s: Surface) -> Surface:
@@ -122,7 +128,9 @@ def gilded(rng: Generator, s: Surface) -> Surface:
 def painted(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
     mask = _patches(rng, s, 0.2, (0.65, 0.92), 0.06)
-    paint = colour(rng, n, (0.16, 0.36, 0.7), (0.78, 0.16, 0.14), (0.1, 0.55, 0.5), (0.85, 0.45, 0.6), (0.5, 0.25, 0.65))
+    paint = colour(
+        rng, n, (0.16, 0.36, 0.7), (0.78, 0.16, 0.14), (0.1, 0.55, 0.5), (0.85, 0.45, 0.6), (0.5, 0.25, 0.65)
+    )
     streak = noise(rng, n, size, beta=0.6, low=4, stretch=5, angle=math.pi / 2)
     albedo = s.mixed(ramp(paint * 0.9, paint * 1.08, 0.5 + 0.2 * streak), mask)
     height = torch.lerp(s.height, blur(s.height, 0.008) + 0.06, mask)
@@ -134,7 +142,9 @@ def scratched(rng: Generator, s: Surface) -> Surface:
     lines = torch.zeros_like(s.height)
     for _ in range(4):
         field = noise(rng, n, size, beta=0.2, low=5, high=48, stretch=26, angle=uniform(rng, n, 0, math.pi))
-        lines = torch.maximum(lines, ridges(field - 1.5, 0.6) * smoothstep(-0.2, 0.6, noise(rng, n, size, low=1, high=4)))
+        lines = torch.maximum(
+            lines, ridges(field - 1.5, 0.6) * smoothstep(-0.2, 0.6, noise(rng, n, size, low=1, high=4))
+        )
     bright = s.albedo.mean((1, 2, 3), keepdim=True)
     mark = torch.where(bright < 0.5, s.albedo * 0.3 + 0.65, s.albedo * 0.3)
     return Surface(s.height - 0.25 * lines, s.mixed(mark, 0.95 * lines), s.relief.clamp_min(0.02), s.gloss)

@@ -16,7 +16,9 @@ def _pick(rng: Generator, *choices: int) -> int:
     return choices[int(torch.randint(len(choices), (1,), generator=rng, device=rng.device))]
 
 
-def _wobble(rng: Generator, n: int, size: int, amount: float, low: float = 2, high: float = 12) -> tuple[Tensor, Tensor]:
+def _wobble(
+    rng: Generator, n: int, size: int, amount: float, low: float = 2, high: float = 12
+) -> tuple[Tensor, Tensor]:
     return noise(rng, n, size, low=low, high=high) * amount, noise(rng, n, size, low=low, high=high) * amount
 
 
@@ -156,7 +158,9 @@ def fabric(rng: Generator, n: int, size: int) -> Surface:
     over = ((u.floor() + v.floor()) % 2).abs()
     warp_thread, weft_thread = torch.sin(math.pi * (u % 1)), torch.sin(math.pi * (v % 1))
     height = torch.where(over > 0.5, warp_thread * (0.6 + 0.4 * weft_thread), weft_thread * (0.6 + 0.4 * warp_thread))
-    base = colour(rng, n, (0.72, 0.65, 0.52), (0.3, 0.36, 0.52), (0.56, 0.24, 0.24), (0.4, 0.46, 0.4), (0.75, 0.73, 0.7))
+    base = colour(
+        rng, n, (0.72, 0.65, 0.52), (0.3, 0.36, 0.52), (0.56, 0.24, 0.24), (0.4, 0.46, 0.4), (0.75, 0.73, 0.7)
+    )
     fibre = noise(rng, n, size, beta=0.3, low=14)
     albedo = ramp(base * 0.62, base * 1.15, 0.15 + 0.75 * height + 0.12 * fibre + 0.1 * (over - 0.5))
     return Surface(height + 0.05 * fibre, albedo, uniform(rng, n, 0.012, 0.025), _matt(height))
@@ -194,7 +198,9 @@ def soil(rng: Generator, n: int, size: int) -> Surface:
 
 def grass(rng: Generator, n: int, size: int) -> Surface:
     lean = uniform(rng, n, 1.1, 2.0)
-    blades = torch.stack([noise(rng, n, size, beta=0.2, low=7, high=60, stretch=7, angle=lean + d) for d in (-0.5, 0, 0.5)])
+    blades = torch.stack(
+        [noise(rng, n, size, beta=0.2, low=7, high=60, stretch=7, angle=lean + d) for d in (-0.5, 0, 0.5)]
+    )
     blades, which = blades.max(dim=0)
     clumps = noise(rng, n, size, beta=1.2, low=2)
     base = colour(rng, n, (0.32, 0.46, 0.16), (0.26, 0.4, 0.17), (0.42, 0.5, 0.2))
@@ -207,9 +213,13 @@ def ice(rng: Generator, n: int, size: int) -> Surface:
     cloud = noise(rng, n, size, beta=1.5)
     near, second, _ = cells(rng, n, size, count=_pick(rng, 3, 4, 5))
     dy, dx = _wobble(rng, n, size, 0.03)
-    fracture = warp(smoothstep(0.06, 0.0, second - near), dy, dx) * smoothstep(-0.6, 0.8, noise(rng, n, size, low=1, high=5))
+    fracture = warp(smoothstep(0.06, 0.0, second - near), dy, dx) * smoothstep(
+        -0.6, 0.8, noise(rng, n, size, low=1, high=5)
+    )
     base = colour(rng, n, (0.62, 0.77, 0.86), (0.52, 0.7, 0.82), (0.72, 0.83, 0.88), spread=0.03)
-    albedo = torch.lerp(ramp(base * 0.8, base * 1.12, 0.5 + 0.3 * cloud), torch.full_like(base, 0.95), 0.8 * fracture[:, None])
+    albedo = torch.lerp(
+        ramp(base * 0.8, base * 1.12, 0.5 + 0.3 * cloud), torch.full_like(base, 0.95), 0.8 * fracture[:, None]
+    )
     height = 0.5 + 0.05 * cloud + 0.15 * fracture
     return Surface(height, albedo, uniform(rng, n, 0.02, 0.05), _matt(height, 0.6))
 
@@ -221,7 +231,9 @@ def tiles(rng: Generator, n: int, size: int) -> Surface:
     cloud = noise(rng, n, size, beta=1.3, low=2)
     base = colour(rng, n, (0.8, 0.79, 0.75), (0.42, 0.58, 0.6), (0.7, 0.5, 0.38), (0.3, 0.42, 0.55), (0.86, 0.84, 0.8))
     grout = colour(rng, n, (0.45, 0.44, 0.42), (0.72, 0.71, 0.68))
-    albedo = torch.lerp(grout.expand(-1, -1, size, size), ramp(base * 0.88, base * 1.1, ids + 0.14 * cloud), body[:, None])
+    albedo = torch.lerp(
+        grout.expand(-1, -1, size, size), ramp(base * 0.88, base * 1.1, ids + 0.14 * cloud), body[:, None]
+    )
     height = 0.3 + 0.6 * blur(body, 0.006) + 0.015 * cloud
     return Surface(height, albedo, uniform(rng, n, 0.03, 0.05), body * 0.45)
 

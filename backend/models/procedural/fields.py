@@ -21,7 +21,8 @@ def uniform(rng: Generator, n: int, low: float, high: float) -> Tensor:
 def coordinates(size: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """(y, x), each [size, size] in [0, 1): pixel centres."""
     line = (torch.arange(size, device=device) + 0.5) / size
-    return torch.meshgrid(line, line, indexing="ij")
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    return y, x
 
 
 def noise(
@@ -78,7 +79,10 @@ def cells(rng: Generator, n: int, size: int, *, count: int, jitter: float = 0.9)
 
 
 def warp(field: Tensor, dy: Tensor, dx: Tensor) -> Tensor:
-    """`field` [n, S, S] (or [n, C, S, S]) sampled at positions moved by (dy, dx) [n, S, S], in picture widths; bilinear, wrapping."""
+    """`field` [n, S, S] or [n, C, S, S] sampled at positions moved by (dy, dx) [n, S, S], in picture widths.
+
+    Bilinear, wrapping around.
+    """
     stacked = field if field.dim() == 4 else field[:, None]
     size = stacked.shape[-1]
     y, x = coordinates(size, field.device)

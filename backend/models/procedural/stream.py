@@ -30,12 +30,12 @@ def render(attributes: list[Attributes], *, size: int, rng: torch.Generator) -> 
 
     Rendered at twice the size and filtered down. Equal families are made together, which is what makes it quick.
     """
-    groups: dict[Attributes | int, list[int]] = defaultdict(list)
+    groups: dict[int, list[int]] = defaultdict(list)
     for index, a in enumerate(attributes):
         groups[a.family].append(index)
     pictures = torch.empty(len(attributes), 3, size, size, device=rng.device)
     for family, indices in groups.items():
-        surface = FAMILIES[FAMILY_NAMES[int(family)]](rng, len(indices), size * SUPERSAMPLING)
+        surface = FAMILIES[FAMILY_NAMES[family]](rng, len(indices), size * SUPERSAMPLING)
         for row, index in enumerate(indices):
             one = Surface(*(t[row : row + 1] for t in (surface.height, surface.albedo, surface.relief, surface.gloss)))
             a = attributes[index]

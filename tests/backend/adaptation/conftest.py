@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from latent_loom.backend.adaptation.clip import Clip
 from latent_loom.backend.models.procedural.captions import TEMPLATES
 from latent_loom.backend.models.train_clip import PIXEL_MEAN, PIXEL_STD, build

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from latent_loom.backend.adaptation import AdaptSettings, Adaptation, adapt, blend
+from latent_loom.backend.adaptation import Adaptation, AdaptSettings, adapt, blend
 from latent_loom.backend.adaptation.adapt import Snapshot, best, finished
 from latent_loom.backend.adaptation.losses import directional_loss
 from latent_loom.backend.adaptation.measures import Measures

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-
 from latent_loom.backend.adaptation.clip import unit
 from latent_loom.backend.adaptation.losses import directional_loss, in_domain_loss, text_direction
 from latent_loom.backend.adaptation.measures import diversity, pinned_score, structure_score

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from latent_loom.backend.adaptation.clip import WordTokenizer, check_prompt, load_clip
 from latent_loom.backend.adaptation.settings import AdaptSettings
 from latent_loom.backend.errors import BadRequest, NotFound, PromptError
@@ -22,7 +21,16 @@ def test_source_equal_to_target_is_refused_whatever_the_case_and_spacing():
 
 @pytest.mark.parametrize(
     "change",
-    [{"method": "magic"}, {"iterations": 0}, {"seed": -1}, {"batch": 0}, {"rank": 0}, {"learning_rate": 0}, {"clips": ()}, {"tile": "z"}],
+    [
+        {"method": "magic"},
+        {"iterations": 0},
+        {"seed": -1},
+        {"batch": 0},
+        {"rank": 0},
+        {"learning_rate": 0},
+        {"clips": ()},
+        {"tile": "z"},
+    ],
 )
 def test_settings_out_of_range_are_refused_by_name(change):
     with pytest.raises(BadRequest, match=f"(?i){next(iter(change)).rstrip('s')}"):

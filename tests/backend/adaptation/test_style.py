@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
-
 from latent_loom.backend.adaptation.style import DOWN, UP, Style, StyleInfo, blend
 from latent_loom.backend.errors import BadCheckpoint, BadRequest
 
@@ -102,9 +103,9 @@ def test_a_style_with_nan_is_refused(tmp_path):
 
 
 def test_unknown_fields_of_a_newer_version_are_passed_over():
-    text = '{"format": 1, "name": "a", "generator": "g", "generator_hash": "h", "source": "s", "target": "t", "method": "style",'
-    text += '"iterations": 1, "seed": 0, "clips": ["builtin"], "mood": "sunny"}'
-    assert StyleInfo.from_json(text).clips == ("builtin",)
+    newer = {"format": 1, "name": "a", "generator": "g", "generator_hash": "h", "source": "s", "target": "t"}
+    newer |= {"method": "style", "iterations": 1, "seed": 0, "clips": ["builtin"], "mood": "sunny"}
+    assert StyleInfo.from_json(json.dumps(newer)).clips == ("builtin",)
 
 
 def test_a_style_of_a_newer_format_asks_for_an_update():

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from latent_loom.backend.models.procedural import fields
 from latent_loom.backend.models.procedural.captions import (
     CONDITION_NAMES,
