@@ -13,13 +13,13 @@ class Eta:
         self._begin = (0.0, 0)
 
     def update(self, progress: Progress, now_s: float) -> float | None:
-        """Seconds that are left after `progress`, or None where the stage has shown no pace yet."""
+        """Seconds that are left after `progress`, or None where no pace or no total is known yet."""
         if progress.stage != self._stage or progress.done < self._begin[1]:
             self._stage = progress.stage
             self._begin = (now_s, progress.done)
             return None
         began_s, began_at = self._begin
         steps, seconds = progress.done - began_at, now_s - began_s
-        if steps <= 0 or seconds <= 0:
+        if steps <= 0 or seconds <= 0 or not progress.total:
             return None
         return max(0.0, (progress.total - progress.done) * seconds / steps)
