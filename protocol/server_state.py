@@ -33,6 +33,7 @@ that have ended already, or whose peer has left, are ignored (False is returned)
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -284,20 +285,21 @@ class ServerConnection:
 
         `done` never goes back on the wire: a smaller one is raised to the largest so far.
         A preview that has not left yet is kept when a report without one follows.
+        Raises  LocalProtocolError for a preview that is not uint8 [H, W, 3]
         """
         if not self.is_pending(peer, id):
             return False
         pending = self._peers[peer].pending[id]
-        pending.done = max(pending.done, done)
+        pending.done = max(pending.done, int(done))
         if preview is None and pending.newest is not None:
             preview = pending.newest.arrays.get("preview")
         pending.newest = messages.Progress(
             id=id,
             done=pending.done,
-            total=max(total, pending.done) if total else 0,
+            total=max(int(total), pending.done) if total else 0,
             stage=stage[: limits.MAX_TEXT],
-            eta_s=eta_s,
-            numbers=dict(numbers or {}),
+            eta_s=float(eta_s) if eta_s is not None and math.isfinite(eta_s) and eta_s >= 0 else None,
+            numbers={name: float(value) for name, value in (numbers or {}).items()},
             arrays={} if preview is None else {"preview": preview},
         )
         return True

@@ -196,6 +196,15 @@ def test_progress_never_goes_back(wire):
     assert seen == [(1, 5), (5, 5), (5, 5), (6, 6)]
 
 
+def test_numbers_of_numpy_and_endless_estimates_do_not_break_a_report(wire):
+    wire.ask(1)
+    wire.machine.started("p", 1)
+    numbers = {"loss": np.float32(0.5), "direction": float("nan")}
+    wire.machine.progress("p", 1, done=np.int64(3), total=np.int32(9), eta_s=float("inf"), numbers=numbers)
+    (progress,) = wire.hears()
+    assert (progress.done, progress.total, progress.eta_s, progress.numbers["loss"]) == (3, 9, None, 0.5)
+
+
 def test_a_preview_is_not_lost_when_a_report_without_one_overtakes_it(wire):
     wire.ask(1)
     wire.machine.started("p", 1)
