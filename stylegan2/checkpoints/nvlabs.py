@@ -22,7 +22,8 @@ from .pickle_machine import Builder, LimitedReader, PickleMachine
 from .stored_tensors import PLAIN
 from .torch_files import load_from_bytes
 
-MODULE_DEPTH = 8  # a generator has 4; a module that holds itself has no bottom
+MODULE_LIMIT = 10_000  # a generator has about 80 modules, in 4 levels; those that hold each other have no end
+MODULE_DEPTH = 8
 
 
 @dataclass(eq=False)
@@ -36,19 +37,23 @@ class PersistentModule:
         found = _dict(self.state.get("_modules")).get(name)
         return found if isinstance(found, PersistentModule) else None
 
-    def tensors(self, prefix: str = "", depth: int = 0) -> dict[str, PendingTensor]:
-        """All parameters and buffers below this module, by their dotted names."""
-        if depth > MODULE_DEPTH:
-            raise ForeignCheckpoint("The file's modules are nested without end; it is no StyleGAN2 checkpoint.")
+    def tensors(self) -> dict[str, PendingTensor]:
+        """All parameters and buffers below this module, by their dotted names. Raises ForeignCheckpoint."""
         found = {}
-        for kind in ("_parameters", "_buffers"):
-            for name, tensor in _dict(self.state.get(kind)).items():
-                if isinstance(tensor, PendingTensor):
-                    found[f"{prefix}{name}"] = tensor
-        for name in _dict(self.state.get("_modules")):
-            child = self.child(name)
-            if child is not None:
-                found.update(child.tensors(f"{prefix}{name}.", depth + 1))
+        waiting, seen = [("", self)], 0
+        while waiting:
+            prefix, module = waiting.pop()
+            seen += 1
+            if seen > MODULE_LIMIT or prefix.count(".") > MODULE_DEPTH:
+                raise ForeignCheckpoint("The file's modules are nested without end; it is no StyleGAN2 checkpoint.")
+            for kind in ("_parameters", "_buffers"):
+                for name, tensor in _dict(module.state.get(kind)).items():
+                    if isinstance(tensor, PendingTensor):
+                        found[f"{prefix}{name}"] = tensor
+            for name in _dict(module.state.get("_modules")):
+                child = module.child(name)
+                if child is not None:
+                    waiting.append((f"{prefix}{name}.", child))
         return found
 
 
