@@ -1,13 +1,13 @@
 """Batches: many textures from one file, each item on its own, with a manifest that tells how to repeat every one.
 
-    [defaults]                      # any of: generator size tile psi maps format relief normal roughness seeds style
-    size = "1024x1024"
-    maps = ["color", "normal"]
+[defaults]                      # any of: generator size tile psi maps format relief normal roughness seeds style
+size = "1024x1024"
+maps = ["color", "normal"]
 
-    [[items]]                       # the same keys, and name
-    style = "mossy:0.8"
-    seeds = "0-15"
-    name = "moss"
+[[items]]                       # the same keys, and name
+style = "mossy:0.8"
+seeds = "0-15"
+name = "moss"
 """
 
 from __future__ import annotations

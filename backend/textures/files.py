@@ -168,4 +168,3 @@ def _text_chunk(about: Mapping[str, Any] | None) -> PngImagePlugin.PngInfo | Non
     else:
         info.add_itxt(SETTINGS_KEY, text)
     return info
-

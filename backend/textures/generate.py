@@ -176,9 +176,7 @@ def plan_canvas(config: GeneratorConfig, size: tuple[int, int], tile: str) -> Ca
             padding += axis
         grid.append(cells + MARGIN_CELLS if cut else cells)
         crop.append(pixels if cut else cells * cell)
-    return Canvas(
-        grid=(grid[1], grid[0]), padding=padding or "none", crop=(crop[1], crop[0]), size=size, tile=tile
-    )
+    return Canvas(grid=(grid[1], grid[0]), padding=padding or "none", crop=(crop[1], crop[0]), size=size, tile=tile)
 
 
 @torch.inference_mode()

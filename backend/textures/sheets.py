@@ -131,7 +131,10 @@ def _sheet(width: int, height: int, title: str, note: str) -> tuple[Image.Image,
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     y = MARGIN - 6
-    for lines, px, ink in ((_wrap(title, TITLE_PX, width), TITLE_PX, INK), (_wrap(note, NOTE_PX, width), NOTE_PX, FADED)):
+    for lines, px, ink in (
+        (_wrap(title, TITLE_PX, width), TITLE_PX, INK),
+        (_wrap(note, NOTE_PX, width), NOTE_PX, FADED),
+    ):
         for line in lines:
             draw.text((MARGIN, y), line, font=_font(px), fill=ink)
             y += round(px * LINE)

@@ -16,7 +16,7 @@ MOST_SEEDS = 1_000_000  # a slip such as 0-1000000000 must not fill the memory
 
 
 def styles(value: Any) -> StyleList:
-    """"mossy", "mossy:0.8", ["mossy:0.8", "snowy"] or [["mossy", 0.8]] -> (("mossy", 0.8), ...)."""
+    """ "mossy", "mossy:0.8", ["mossy:0.8", "snowy"] or [["mossy", 0.8]] -> (("mossy", 0.8), ...)."""
     return tuple(_style(one) for one in (value if isinstance(value, list | tuple) else [value]) if one != "")
 
 
@@ -38,7 +38,9 @@ def seeds(value: Any) -> tuple[int, ...]:
         return (value,)
     if isinstance(value, list | tuple) and all(_is_whole(seed) for seed in value):
         return tuple(value)
-    if isinstance(value, str) and re.fullmatch(r"\s*\d{1,10}(-\d{1,10})?(\s*,\s*\d{1,10}(-\d{1,10})?)*\s*", value):
+    if isinstance(value, str) and re.fullmatch(
+        r"\s*\d{1,10}(-\d{1,10})?(\s*,\s*\d{1,10}(-\d{1,10})?)*\s*", value, re.ASCII
+    ):
         found: list[int] = []
         for part in value.split(","):
             first, _, last = part.strip().partition("-")
@@ -58,13 +60,13 @@ def size(value: Any) -> tuple[int, int]:
         return value, value
     if isinstance(value, list | tuple) and len(value) == 2 and all(_is_whole(n) for n in value):
         return value[0], value[1]
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,6})(?:[xX](\d{1,6}))?", value.strip())):
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,6})(?:[xX](\d{1,6}))?", value.strip(), re.ASCII)):
         return int(match[1]), int(match[2] or match[1])
     raise BadRequest(f"{value!r} is not a size; write WIDTHxHEIGHT in pixels, like 512x512.")
 
 
 def maps(value: Any) -> tuple[str, ...]:
-    """"all", "color,normal" or ["color", "normal"] -> names; `Look` checks that they exist."""
+    """ "all", "color,normal" or ["color", "normal"] -> names; `Look` checks that they exist."""
     if value == "all":
         return MAPS
     if isinstance(value, str):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from latent_loom.backend.adaptation.style import Style, StyleInfo
 from latent_loom.backend.models.store import Store
 from latent_loom.stylegan2.checkpoints import save_generator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from latent_loom.backend.textures.filters import blur, gradient
 
 BOTH = (True, True)
@@ -28,7 +27,9 @@ def cells(n: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return second - first, order[0]
 
 
-def paint(height: np.ndarray, tint: np.ndarray, *, light: float = 0.25, grain: float = 0.01, seed: int = 9) -> np.ndarray:
+def paint(
+    height: np.ndarray, tint: np.ndarray, *, light: float = 0.25, grain: float = 0.01, seed: int = 9
+) -> np.ndarray:
     """Colour = tint * (height shading + light from the upper left) + grain."""
     dx, dy = gradient(height, BOTH)
     shade = 0.55 + 0.45 * height + light * np.clip((dx + dy) * 8, -1, 1)
@@ -54,7 +55,9 @@ def bricks(n: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     height = np.clip(height, 0, 1).astype(np.float32)
     number = row * 4 + ((x + (row % 2) * (n // 8)) % n) // (n // 4)
     tone = 0.7 + 0.3 * np.random.default_rng(seed).random(64)[number]
-    tint = np.where(height[..., None] > 0.4, tone[..., None] * np.array([0.75, 0.35, 0.25]), np.array([0.6, 0.58, 0.55]))
+    tint = np.where(
+        height[..., None] > 0.4, tone[..., None] * np.array([0.75, 0.35, 0.25]), np.array([0.6, 0.58, 0.55])
+    )
     return paint(height, tint), height
 
 

@@ -7,10 +7,9 @@ import stat
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from latent_loom.backend.errors import BadRequest, CannotWrite
 from latent_loom.backend.textures import files
+from PIL import Image
 
 COLOR = np.arange(24 * 16 * 3, dtype=np.uint32).reshape(24, 16, 3).astype(np.uint8)
 
@@ -53,7 +52,9 @@ def test_names_follow_the_design():
     assert files.frame_name(12345, "normal") == "frame-12345_normal.png"
 
 
-@pytest.mark.parametrize("name", ["", "../up", "a/b", "a\\b", ".hidden", "a..b", "C:x", "con", "LPT1.x", "x" * 101, "a\n"])
+@pytest.mark.parametrize(
+    "name", ["", "../up", "a/b", "a\\b", ".hidden", "a..b", "C:x", "con", "LPT1.x", "x" * 101, "a\n"]
+)
 def test_a_name_that_leaves_the_folder_or_breaks_a_platform_is_refused(name):
     with pytest.raises(BadRequest, match="cannot start a file name"):
         files.check_stem(name)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from latent_loom.backend.textures.filters import blur, gradient, resample, shift, wrap_of
 
 RANDOM = np.random.default_rng(0).standard_normal((24, 32)).astype(np.float32)
@@ -60,4 +59,6 @@ def test_resampling_averages_out_what_the_new_size_cannot_hold():
 
 def test_resampling_to_the_same_size_changes_nothing():
     picture = RANDOM[..., None]
-    assert resample(picture, 24, 32, (True, True)) is picture or np.array_equal(resample(picture, 24, 32, (True, True)), picture)
+    assert resample(picture, 24, 32, (True, True)) is picture or np.array_equal(
+        resample(picture, 24, 32, (True, True)), picture
+    )

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from latent_loom.backend.errors import BadRequest
 from latent_loom.backend.textures.pbr import PBR_MAPS, PbrSettings, normal_map, pbr_maps
 
@@ -128,7 +127,9 @@ def test_hollows_are_darker_in_occlusion_and_rougher():
 
 def test_relief_scales_the_lean_and_zero_is_flat():
     color = pictures.cobbles(64)[0]
-    lean = [slopes(pbr_maps(color, which=["normal"], settings=PbrSettings(relief=r))["normal"]).mean() for r in (0, 1, 2)]
+    lean = [
+        slopes(pbr_maps(color, which=["normal"], settings=PbrSettings(relief=r))["normal"]).mean() for r in (0, 1, 2)
+    ]
     assert lean[0] < 0.6 < lean[1] < lean[2]
 
 

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from latent_loom.backend.textures.seam import repeat_score, seam_scores
+from latent_loom.backend.textures.sheets import Row, before_after_sheet, contact_sheet, grid_sheet, strip, tiled
+
+from . import pictures
+
+RED = np.full((32, 32, 3), (200, 30, 30), np.uint8)
+BLUE = np.full((32, 32, 3), (30, 30, 200), np.uint8)
+
+
+def places(sheet: np.ndarray, color: np.ndarray) -> np.ndarray:
+    return (sheet == color[0, 0]).all(axis=-1)
+
+
+def test_a_before_and_after_sheet_shows_after_below_before():
+    sheet = before_after_sheet([(RED, BLUE)] * 3, before="stone", after="mossy stone", title="t", cell_px=64)
+    red, blue = places(sheet, RED), places(sheet, BLUE)
+    assert red.sum() == blue.sum() == 3 * 64 * 64
+    assert np.nonzero(red)[0].max() < np.nonzero(blue)[0].min()
+    assert np.array_equal(np.nonzero(red.any(axis=0)), np.nonzero(blue.any(axis=0)))
+
+
+def test_nothing_on_a_sheet_covers_a_picture_however_long_the_words():
+    words = "a very long prompt of many words " * 6
+    sheet = grid_sheet(
+        [Row(label=words, pictures=[RED] * 2)], captions=[words] * 2, title=words, note=words, cell_px=96
+    )
+    assert places(sheet, RED).sum() == 2 * 96 * 96
+
+
+def test_captions_are_drawn():
+    bare, titled = contact_sheet([RED] * 5, cell_px=64), contact_sheet([RED] * 5, ["seed 1"] * 5, cell_px=64)
+    assert places(bare, RED).sum() == places(titled, RED).sum() == 5 * 64 * 64
+    dark = (titled.max(axis=-1) < 160).sum()
+    assert dark > 100 > (bare.max(axis=-1) < 160).sum()
+
+
+def test_letters_that_the_font_lacks_are_spelled_and_not_drawn_as_boxes():
+    spelled = contact_sheet([RED], ["mossy stone to cafe 2 x 2 ?"], cell_px=256)
+    written = contact_sheet([RED], ["mossy stone → café 2 × 2 石"], cell_px=256)
+    assert np.array_equal(spelled, written)
+
+
+def test_a_picture_that_is_not_square_or_not_colour_fits_whole():
+    wide = np.repeat(RED, 2, axis=1)
+    assert places(contact_sheet([wide], cell_px=64), RED).sum() == 64 * 32
+    height = np.full((16, 16), 40000, np.uint16)
+    assert (contact_sheet([height], cell_px=64) == 40000 >> 8).all(axis=-1).sum() == 64 * 64
+
+
+def test_a_strip_spreads_over_the_whole_sequence():
+    sequence = [np.full((8, 8, 3), 2 * n, np.uint8) for n in range(100)]
+    row = strip(sequence, count=5, cell_px=8)
+    assert row.shape == (8, 40, 3)
+    assert row[0, ::8, 0].tolist() == [0, 50, 100, 148, 198]
+
+
+def test_tiling_repeats_maps_of_any_depth():
+    assert tiled(RED).shape == (64, 64, 3) and tiled(RED[..., 0], 1, 3).shape == (32, 96)
+
+
+def test_seamless_pictures_score_one_and_cut_ones_far_more():
+    whole = [pictures.cobbles(64, seed)[0] for seed in range(40)]
+    assert seam_scores(whole) == pytest.approx((1, 1), abs=0.15)
+    x, y = seam_scores(picture[:, :40] for picture in whole)
+    assert x > 1.8 and y == pytest.approx(1, abs=0.15)
+
+
+def test_an_empty_measurement_is_refused():
+    with pytest.raises(ValueError, match="no pictures"):
+        seam_scores([])
+
+
+def test_a_repeated_tile_is_found_and_a_larger_texture_is_not_accused():
+    large = pictures.cobbles(128)[0]
+    assert repeat_score(np.tile(large[:64, :64], (2, 2, 1)), 64) > 0.99
+    assert repeat_score(large, 64) < 0.3
+    with pytest.raises(ValueError, match="not larger"):
+        repeat_score(large, 128)
