@@ -22,13 +22,13 @@ FAKE = Path(__file__).with_name("fake_backend.py")
 class Backend:
     """One process. `input` is its standard input, which `--parent-stdin` watches."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, environment: dict[str, str] | None = None) -> None:
         self.home = home
         self.data = home / "latent-loom"
         self.connection_file = self.data / "connection.json"
         self.log = home / f"log-{time.monotonic_ns()}.txt"
         self.clients: list[Client] = []
-        environment = {**os.environ, "XDG_DATA_HOME": str(home), "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "XDG_DATA_HOME": str(home), "OMP_NUM_THREADS": "1", **(environment or {})}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(FAKE), *options], stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment
@@ -71,6 +71,12 @@ def prepared(home: Path) -> Path:
     return home
 
 
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """A store with the generator "small", in this process."""
+    return Store(prepared(tmp_path / "home") / "latent-loom")
+
+
 @pytest.fixture(scope="session")
 def shared_backend(tmp_path_factory):
     """One backend for all tests that leave it as they found it."""
@@ -94,11 +100,11 @@ def client(shared_backend):
 
 @pytest.fixture
 def start_backend(tmp_path):
-    """Starts backends of one's own: start_backend(*options, home=...)."""
+    """Starts backends of one's own: start_backend(*options, home=..., VARIABLE=...)."""
     started = []
 
-    def start(*options: str, home: Path | None = None, ready: bool = True) -> Backend:
-        backend = Backend(home or prepared(tmp_path), *options)
+    def start(*options: str, home: Path | None = None, ready: bool = True, **environment: str) -> Backend:
+        backend = Backend(home or prepared(tmp_path), *options, environment=environment)
         started.append(backend)
         return backend.wait_until_ready() if ready else backend
 

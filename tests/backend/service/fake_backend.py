@@ -5,6 +5,7 @@ params {"source": KIND, ...} choose the work; every kind looks at its cancel bet
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -12,7 +13,9 @@ import numpy as np
 from latent_loom.backend.errors import Cancelled
 from latent_loom.backend.job import Progress
 from latent_loom.backend.service import __main__ as service
+from latent_loom.backend.service import server
 from latent_loom.backend.service.handlers import HANDLERS, Answer
+from latent_loom.protocol import limits
 
 
 def steps(context, params, job):
@@ -110,4 +113,6 @@ def fake_adapt(context, params, arrays, job):
 
 if __name__ == "__main__":
     HANDLERS["adapt"] = fake_adapt
+    if "SMALL_BUFFERS" in os.environ:
+        server.QUEUED_MESSAGES, limits.MAX_QUEUED_BYTES = 2, 4 << 20
     sys.exit(service.main())

@@ -4,7 +4,7 @@ import time
 
 import pytest
 import zmq
-from latent_loom.protocol import connection_file, errors
+from latent_loom.protocol import PROTOCOL, connection_file, errors, messages
 from latent_loom.protocol.client import Client, Progressed
 
 FOREVER = {"target": "x", "name": "x"}
@@ -164,16 +164,38 @@ def test_the_jobs_of_a_client_that_vanishes_are_cancelled(client, shared_backend
         time.sleep(0.1)
 
 
-def test_a_client_that_stops_reading_does_not_stop_the_others(client, shared_backend):
-    deaf = shared_backend.connect()
-    deaf._socket.setsockopt(zmq.RCVHWM, 1)
-    deaf.send("adapt", {"source": "steps", "iterations": 100_000, "rest_s": 0.001, "preview": 512, **FOREVER})
-    results = [deaf.send("adapt", {"source": "large", "mib": 32, **FOREVER}) for _ in range(20)]
-    assert results
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:  # previews pile up at the deaf one's door
-        assert client.request("status", {}, timeout_s=10).value["state"] == "busy"
+def deaf_client(info):
+    """A bare socket that says hello and then asks, but never reads."""
+    context = zmq.Context()
+    socket = context.socket(zmq.DEALER)
+    for option, value in ((zmq.LINGER, 0), (zmq.RCVHWM, 1), (zmq.RCVBUF, 65536)):
+        socket.setsockopt(option, value)
+    socket.setsockopt(zmq.PLAIN_USERNAME, b"latent-loom")
+    socket.setsockopt(zmq.PLAIN_PASSWORD, info.token.encode())
+    socket.connect(info.address)
+    socket.send_multipart(messages.encode(messages.Hello(client="deaf", version="0", protocol=PROTOCOL)))
+    return context, socket
+
+
+def ask(socket, id, **params):
+    request = messages.Request(type="adapt", id=id, params={**FOREVER, **params})
+    socket.send_multipart(messages.encode(request))
+
+
+def test_a_client_that_stops_reading_is_dropped_and_does_not_stop_the_others(start_backend):
+    backend = start_backend(SMALL_BUFFERS="1")
+    client = backend.connect()
+    context, deaf = deaf_client(connection_file.read(backend.connection_file))
+    ask(deaf, 1, source="steps", iterations=200, rest_s=0.001, preview=512)
+    for id in range(2, 42):
+        ask(deaf, id, source="large", mib=1)
+    deadline = time.monotonic() + 60
+    while "left: stopped reading" not in backend.log.read_text():
+        assert time.monotonic() < deadline, "it was not dropped"
+        client.request("status", {}, timeout_s=10)
+    assert client.request("adapt", {"source": "steps", "iterations": 1, **FOREVER}, timeout_s=30).value == {"steps": 1}
     deaf.close()
+    context.term()
 
 
 def test_a_large_answer_arrives_whole(client):
