@@ -77,15 +77,16 @@ def rosinality_state(generator: Generator) -> OrderedDict:
 
 @pytest.fixture
 def write_rosinality(tmp_path):
-    """write(generator, kind, zipped=True) -> Path; kind: converted | training | nada."""
+    """write(generator, kind, zipped=True) -> Path; kind: converted | training | nada. row: the average as [1, w]."""
 
-    def write(generator: Generator, kind: str = "converted", *, zipped: bool = True, change=None) -> Path:
+    def write(generator: Generator, kind: str = "converted", *, zipped=True, change=None, row=False) -> Path:
+        average = generator.mapping.w_avg.clone()
         state = rosinality_state(generator)
         if change is not None:
             change(state)
         optimiser = {"state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.zeros(4)}}, "param_groups": [{"lr": 1}]}
         content = {
-            "converted": {"g_ema": state, "latent_avg": generator.mapping.w_avg.clone()},
+            "converted": {"g_ema": state, "latent_avg": average[None] if row else average},
             "training": {"g": state, "d": {}, "g_ema": state, "g_optim": optimiser, "d_optim": optimiser,
                          "args": argparse.Namespace(size=16, path="data", lr=0.002), "ada_aug_p": 0.25},
             "nada": {"g_ema": state, "g_optim": optimiser},

@@ -48,6 +48,12 @@ def test_rosinality_files_give_the_pictures_of_their_weights(make_generator, wri
     assert torch.equal(pictures(imported, psi), pictures(generator, psi))
 
 
+def test_an_average_of_one_row_is_taken(make_generator, write_rosinality):
+    generator = make_generator(**ROSINALITY)
+    imported = import_checkpoint(write_rosinality(generator, row=True))
+    assert torch.equal(imported.mapping.w_avg, generator.mapping.w_avg)
+
+
 def test_a_missing_average_is_recomputed_from_a_seed(make_generator, write_rosinality):
     generator = make_generator(**ROSINALITY)
     a, b = (import_checkpoint(write_rosinality(generator, "nada")).mapping.w_avg for _ in range(2))

@@ -73,6 +73,15 @@ def test_the_hash_sees_values_shapes_and_names(make_generator):
     assert generator_hash(make_generator()) == before
 
 
+def test_the_hash_tells_shapes_and_names_apart():
+    def hash_of(name, *shape):
+        module = torch.nn.Module()
+        module.register_buffer(name, torch.ones(shape))
+        return generator_hash(module)
+
+    assert len({hash_of("a", 2, 3), hash_of("a", 3, 2), hash_of("b", 2, 3)}) == 3
+
+
 def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
     generator, path = saved
     before = path.read_bytes()
