@@ -85,7 +85,7 @@ class Bar:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc=self.title, disable=None, leave=True, dynamic_ncols=True)
+            self._bar = tqdm(total=total, desc=self.title, disable=None, leave=False, dynamic_ncols=True)
         if self._bar.disable:
             return
         if total != self._bar.total:

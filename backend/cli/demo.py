@@ -70,7 +70,14 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
             work.compare_repeats()
             work.make_walk()
             work.export_batch()
-            demo_blender.run(report, backend, blender=args.blender, addon_zip=args.addon_zip, style=work.best_style)
+            demo_blender.run(
+                report,
+                backend,
+                blender=args.blender,
+                addon_zip=args.addon_zip,
+                generator=args.generator,
+                style=work.best_style,
+            )
     report.table()
     value = report.value()
     (out / REPORT).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

@@ -20,7 +20,15 @@ LOG = "blender.log"
 LIMIT_S = 300.0
 
 
-def run(report: Report, backend: BackendProcess, *, blender: Path | None, addon_zip: Path | None, style: str) -> None:
+def run(
+    report: Report,
+    backend: BackendProcess,
+    *,
+    blender: Path | None,
+    addon_zip: Path | None,
+    generator: str,
+    style: str,
+) -> None:
     """Install the zip in a headless Blender, go through its operators, and render; or say why not.
 
     blender    a Blender, or a Python with the bpy wheel; None looks for `blender` on the path
@@ -41,7 +49,9 @@ def run(report: Report, backend: BackendProcess, *, blender: Path | None, addon_
     folder = report.out / "blender"
     folder.mkdir(exist_ok=True)
     with report.part("in Blender") as part:
-        problem = _run_script(program, addon_zip.absolute(), backend, folder, style)
+        problem = _run_script(
+            program, addon_zip.absolute(), backend, folder, ["--generator", generator, "--style", style]
+        )
         written = read_answer(folder / LOG)
         pictures = [str(written[name]) for name in ("material", "film", "blend") if written.get(name)]
         part["said"] = "; ".join(pictures) or str(folder)
@@ -50,7 +60,7 @@ def run(report: Report, backend: BackendProcess, *, blender: Path | None, addon_
         report.problems.append(problem)
 
 
-def _run_script(program: Path, addon_zip: Path, backend: BackendProcess, folder: Path, style: str) -> str | None:
+def _run_script(program: Path, addon_zip: Path, backend: BackendProcess, folder: Path, look: list[str]) -> str | None:
     """Run the zip's script to its end; None if it went well, else a sentence."""
     log = folder / LOG
     with tempfile.TemporaryDirectory(prefix="latent-loom-blender-") as private:
@@ -65,8 +75,7 @@ def _run_script(program: Path, addon_zip: Path, backend: BackendProcess, folder:
             backend.connection_file,
             "--out",
             folder,
-            "--style",
-            style,
+            *look,
         ]
         command: list[str | Path]
         if program.name.lower().startswith("python"):

@@ -23,6 +23,10 @@ def report(tmp_path: Path) -> Report:
     return Report(out=tmp_path, console=Console(as_json=True))
 
 
+def show(told: Report, blender: Path | None, addon_zip: Path) -> None:
+    demo_blender.run(told, Backend(), blender=blender, addon_zip=addon_zip, generator="tiny", style="mossy")
+
+
 def zip_with(path: Path, script: str | None) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other.txt", "")
@@ -84,14 +88,14 @@ def test_the_table_ends_with_what_lies_where(tmp_path, capsys):
 def test_without_a_blender_the_part_is_skipped_with_its_reason(tmp_path, monkeypatch):
     told = report(tmp_path)
     monkeypatch.setattr(demo_blender.shutil, "which", lambda name: None)
-    demo_blender.run(told, Backend(), blender=None, addon_zip=tmp_path / "x.zip", style="mossy")
+    show(told, None, tmp_path / "x.zip")
     assert "no Blender" in told.numbers["blender"]["skipped"] and told.problems == []
 
 
 def test_without_the_zip_the_part_is_skipped_with_its_reason(tmp_path):
     for addon_zip, reason in ((None, "not named"), (tmp_path / "no.zip", "no file")):
         told = report(tmp_path)
-        demo_blender.run(told, Backend(), blender=Path(sys.executable), addon_zip=addon_zip, style="mossy")
+        show(told, Path(sys.executable), addon_zip)
         assert reason in told.numbers["blender"]["skipped"]
 
 
@@ -102,11 +106,11 @@ def test_the_script_of_the_zip_runs_with_what_it_needs(tmp_path):
     script += 'print(\'{"material": "/m.png", "film": null}\')\nprint(\'Blender quit\')\n'
     told = report(tmp_path)
     addon_zip = zip_with(tmp_path / "addon.zip", script)
-    demo_blender.run(told, Backend(), blender=Path(sys.executable), addon_zip=addon_zip, style="mossy")
+    show(told, Path(sys.executable), addon_zip)
     seen = (tmp_path / "blender" / "seen.txt").read_text().split()
     assert seen[seen.index("--zip") + 1] == str(addon_zip)
     assert seen[seen.index("--connection") + 1] == "connection.json"
-    assert seen[seen.index("--style") + 1] == "mossy"
+    assert seen[seen.index("--style") + 1] == "mossy" and seen[seen.index("--generator") + 1] == "tiny"
     assert not Path(seen[-1]).is_relative_to(Path.home() / ".config")
     assert told.problems == [] and told.numbers["blender"]["material"] == "/m.png"
     assert told.parts[-1]["said"] == "/m.png"
@@ -115,7 +119,7 @@ def test_the_script_of_the_zip_runs_with_what_it_needs(tmp_path):
 def test_a_failure_in_blender_is_a_problem_that_names_the_log(tmp_path):
     told = report(tmp_path)
     addon_zip = zip_with(tmp_path / "addon.zip", "import sys; print('no material'); sys.exit(3)")
-    demo_blender.run(told, Backend(), blender=Path(sys.executable), addon_zip=addon_zip, style="mossy")
+    show(told, Path(sys.executable), addon_zip)
     assert "exit code 3" in told.problems[0]
     assert (tmp_path / "blender" / "blender.log").read_text() == "no material\n"
 
@@ -128,12 +132,12 @@ def test_a_foreign_zip_is_a_problem_that_says_what_to_do(tmp_path, content):
         path.write_bytes(io.BytesIO(b"nothing").getvalue())
     else:
         zip_with(path, None)
-    demo_blender.run(told, Backend(), blender=Path(sys.executable), addon_zip=path, style="mossy")
+    show(told, Path(sys.executable), path)
     assert "build_addon.py" in told.problems[0]
 
 
 def test_a_blender_that_cannot_be_run_is_a_problem(tmp_path):
     told = report(tmp_path)
     addon_zip = zip_with(tmp_path / "addon.zip", "")
-    demo_blender.run(told, Backend(), blender=tmp_path / "nothing", addon_zip=addon_zip, style="mossy")
+    show(told, tmp_path / "nothing", addon_zip)
     assert "--blender" in told.problems[0]
