@@ -24,6 +24,7 @@ from .files import check_stem, open_folder, picture_name, write_picture
 from .filters import resample, wrap_of
 from .look import Look, check_seeds, check_size
 from .pbr import pbr_maps
+from .windows import synthesize
 
 if TYPE_CHECKING:
     from ..models.store import Store
@@ -182,9 +183,7 @@ def plan_canvas(config: GeneratorConfig, size: tuple[int, int], tile: str) -> Ca
 @torch.inference_mode()
 def render(generator: Generator, ws: Tensor, inputs: SynthesisInputs, canvas: Canvas) -> np.ndarray:
     """One picture, uint8 [H, W, 3], of ws [1, L, w_dim] and inputs drawn for `canvas.grid`."""
-    device = generator.mapping.w_avg.device
-    image = generator.synthesize(ws.to(device), inputs.to(device), tile=canvas.padding)
-    pixels = image[0].permute(1, 2, 0).float().cpu().numpy()
+    pixels = synthesize(generator, ws.to(generator.mapping.w_avg.device), inputs, canvas.padding)
     if pixels.shape[-1] == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
     pixels = resample(pixels[: canvas.crop[0], : canvas.crop[1]], canvas.size[1], canvas.size[0], wrap_of(canvas.tile))
