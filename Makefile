@@ -19,7 +19,7 @@ demo: .venv/.installed dist/.built
 	if [ -n "$$zip" ] && [ -x .env-bpy45/bin/python ]; then set -- --blender .env-bpy45/bin/python --addon-zip "$$zip"; fi; \
 	$(RUN)/latent-loom demo --out demo "$$@" $(DEMO_OPTIONS)
 
-test: check dist/.built
+test: check
 	@$(MAKE) --no-print-directory .env-bpy45/.installed .env-bpy50/.installed
 	$(RUN)/python -m pytest $(TESTS)
 
