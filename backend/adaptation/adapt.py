@@ -24,11 +24,12 @@ from ...stylegan2.networks import Generator
 from ..errors import NonFinite
 from ..job import Job, Progress
 from .clip import Clip, check_prompt, load_clip
-from .losses import directional_loss, in_domain_loss, text_direction
+from .losses import directional_loss, gamut_loss, in_domain_loss, text_direction
 from .measures import Measures, fixed_latents, measure
 from .methods import METHODS
 from .settings import AdaptSettings
 from .style import Style, StyleInfo, expand
+from .views import draw_view
 
 SNAPSHOT_EVERY = 25
 MEASURED_LATENTS = 16
@@ -51,7 +52,8 @@ class Adaptation:
     """One run, step by step: `step` trains, `snapshot` measures, `style` gives the result.
 
     generator  float32, left as it was
-    clips      their losses are added; `judge` measures (the first of `clips` where there is no better)
+    clips      their losses are added
+    judge      measures; None = the built-in judge where all the words are built-in ones, else the first of `clips`
     Raises     PromptError for prompts that a CLIP cannot read
     """
 
@@ -69,7 +71,7 @@ class Adaptation:
         self.clips = (
             list(clips) if clips is not None else [load_clip(name, str(self.device)) for name in settings.clips]
         )
-        self.judge = judge or self.clips[0]
+        self.judge = judge or self._default_judge()
         for clip in {c.name: c for c in [*self.clips, self.judge]}.values():
             check_prompt(clip, settings.source)
             check_prompt(clip, settings.target)
@@ -84,6 +86,12 @@ class Adaptation:
         self.iterations = 0
         self._fixed_ws, self._fixed_inputs = fixed_latents(generator, MEASURED_LATENTS)
         self._fixed_source = self._pictures(None, self._fixed_ws, self._fixed_inputs)
+
+    def _default_judge(self) -> Clip:
+        """An encoder that does not train the style, where there is one that knows the prompts' words."""
+        if any(clip.name != "builtin" for clip in self.clips):
+            return self.clips[0]
+        return load_clip("judge", str(self.device))
 
     def _fresh_optimizer(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.tensors.values(), lr=self.learning_rate, betas=self.method.betas)
@@ -144,11 +152,12 @@ class Adaptation:
         ws, inputs = self.draw()
         source = self._pictures(None, ws, inputs)
         adapted = self._adapted(self.tensors, ws, inputs)
-        loss, directional = adapted.new_zeros(()), 0.0
+        loss, directional = self.settings.gamut * gamut_loss(adapted), 0.0
+        view = draw_view(source, self.settings.tile or self.generator.config.tile, self._rng)
         for clip, direction in zip(self.clips, self.directions, strict=True):
             with torch.no_grad():
-                before = clip.embed_images(source)
-            after = clip.embed_images(adapted)
+                before = clip.embed_images(view.of(source))
+            after = clip.embed_images(view.of(adapted))
             part = directional_loss(before, after, direction)
             directional += part.item() / len(self.clips)
             loss = loss + part + self.settings.in_domain * in_domain_loss(before, after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import PromptError
@@ -34,6 +35,11 @@ def directional_loss(source: Tensor, adapted: Tensor, direction: Tensor) -> Tens
     d = adapted - source
     norm = torch.sqrt(d.square().sum(-1) + SAFE_NORM**2)
     return (1 - (d @ direction) / norm).mean()
+
+
+def gamut_loss(images: Tensor) -> Tensor:
+    """How far pictures leave [-1, 1], mean of squares: what a saved picture would lose by clamping."""
+    return F.relu(images.abs() - 1).square().mean()
 
 
 def in_domain_loss(source: Tensor, adapted: Tensor) -> Tensor:

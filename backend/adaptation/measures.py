@@ -78,6 +78,7 @@ def structure_score(source: Tensor, adapted: Tensor) -> float:
 @torch.no_grad()
 def measure(clip: Clip, source: Tensor, adapted: Tensor, source_prompt: str, target_prompt: str) -> Measures:
     """All measures of a pair of picture sets [N, 3, H, W] of the same latents, seen by one CLIP."""
+    source, adapted = source.clamp(-1, 1), adapted.clamp(-1, 1)
     before, after = clip.embed_images(source), clip.embed_images(adapted)
     change = after - before
     along = (change @ text_direction(clip, source_prompt, target_prompt)) / torch.sqrt(

@@ -22,6 +22,7 @@ class AdaptSettings:
     rank              of low-rank updates
     clips             CLIP models whose losses are added, by name (`clip.load_clip`)
     in_domain         weight of the in-domain angle consistency loss
+    gamut             weight of the loss that keeps colours within what a picture can hold
     psi               truncation of the training latents; 1 = none
     mixing            share of pictures whose latents are mixed at a random layer, the same for both generators
     diversity_floor   "auto" goes back to the last snapshot that keeps this share of the source's diversity
@@ -39,6 +40,7 @@ class AdaptSettings:
     rank: int = 4
     clips: tuple[str, ...] = ("builtin",)
     in_domain: float = 0.25
+    gamut: float = 1.0
     psi: float = 1.0
     mixing: float = 0.0
     diversity_floor: float = 0.8
@@ -59,6 +61,7 @@ class AdaptSettings:
         _within("batch", self.batch, 1, 64)
         _within("rank", self.rank, 1, 256)
         _within("in_domain", self.in_domain, 0, 10)
+        _within("gamut", self.gamut, 0, 1000)
         _within("psi", self.psi, 0, 2)
         _within("mixing", self.mixing, 0, 1)
         _within("diversity_floor", self.diversity_floor, 0, 1)

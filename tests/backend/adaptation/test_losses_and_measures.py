@@ -3,9 +3,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from latent_loom.backend.adaptation.clip import unit
-from latent_loom.backend.adaptation.losses import directional_loss, in_domain_loss, text_direction
+from latent_loom.backend.adaptation.losses import directional_loss, gamut_loss, in_domain_loss, text_direction
 from latent_loom.backend.adaptation.measures import diversity, pinned_score, structure_score
 from latent_loom.backend.adaptation.resize import fit_square, resize
+from latent_loom.backend.adaptation.views import draw_view
 
 
 def vectors(n: int, seed: int) -> torch.Tensor:
@@ -75,3 +76,28 @@ def test_a_picture_of_the_right_size_is_not_touched_and_an_oblong_one_loses_its_
     wide = torch.zeros(1, 3, 32, 96)
     wide[..., 32:64] = 1
     assert fit_square(wide, 32).min() == 1
+
+
+def test_the_gamut_loss_is_zero_inside_and_the_mean_square_of_the_excess_outside():
+    assert gamut_loss(torch.tensor([-1.0, 0.3, 1.0])) == 0
+    assert torch.allclose(gamut_loss(torch.tensor([-1.5, 0.0, 2.0, 0.0])), torch.tensor((0.25 + 1) / 4))
+
+
+def test_a_view_of_equal_pictures_is_equal_and_of_a_size_that_a_clip_was_trained_for():
+    rng, images = torch.Generator().manual_seed(0), torch.rand(2, 3, 64, 64) * 4 - 2
+    for _ in range(20):
+        view = draw_view(images, "xy", rng)
+        seen = view.of(images)
+        assert torch.equal(seen, view.of(images.clone()))
+        assert 42 <= seen.shape[-1] <= 64 and seen.shape[-2] == seen.shape[-1]
+        assert (seen - view.noise).abs().max() <= 1 + 1e-5
+
+
+def test_a_view_of_a_picture_that_does_not_wrap_never_crosses_its_border():
+    rng, ramp = torch.Generator().manual_seed(0), torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
+    for _ in range(30):
+        view = draw_view(ramp, "y", rng)
+        steps = (view.of(ramp) - view.noise).diff(dim=3)
+        assert (steps.abs() < 0.1).all()
+    wraps = [draw_view(ramp, "xy", rng) for _ in range(30)]
+    assert any(((v.of(ramp) - v.noise).diff(dim=3).abs() > 0.5).any() for v in wraps)
