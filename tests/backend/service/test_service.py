@@ -1,6 +1,7 @@
 """A real process over real sockets: what clients may expect of a backend that stays up."""
 
 import time
+from contextlib import contextmanager
 
 import pytest
 import zmq
@@ -164,6 +165,7 @@ def test_the_jobs_of_a_client_that_vanishes_are_cancelled(client, shared_backend
         time.sleep(0.1)
 
 
+@contextmanager
 def deaf_client(info):
     """A bare socket that says hello and then asks, but never reads."""
     context = zmq.Context()
@@ -174,7 +176,11 @@ def deaf_client(info):
     socket.setsockopt(zmq.PLAIN_PASSWORD, info.token.encode())
     socket.connect(info.address)
     socket.send_multipart(messages.encode(messages.Hello(client="deaf", version="0", protocol=PROTOCOL)))
-    return context, socket
+    try:
+        yield socket
+    finally:
+        socket.close()
+        context.term()
 
 
 def ask(socket, id, **params):
@@ -185,17 +191,16 @@ def ask(socket, id, **params):
 def test_a_client_that_stops_reading_is_dropped_and_does_not_stop_the_others(start_backend):
     backend = start_backend(SMALL_BUFFERS="1")
     client = backend.connect()
-    context, deaf = deaf_client(connection_file.read(backend.connection_file))
-    ask(deaf, 1, source="steps", iterations=200, rest_s=0.001, preview=512)
-    for id in range(2, 42):
-        ask(deaf, id, source="large", mib=1)
-    deadline = time.monotonic() + 60
-    while "left: stopped reading" not in backend.log.read_text():
-        assert time.monotonic() < deadline, "it was not dropped"
-        client.request("status", {}, timeout_s=10)
-    assert client.request("adapt", {"source": "steps", "iterations": 1, **FOREVER}, timeout_s=30).value == {"steps": 1}
-    deaf.close()
-    context.term()
+    with deaf_client(connection_file.read(backend.connection_file)) as deaf:
+        ask(deaf, 1, source="steps", iterations=200, rest_s=0.001, preview=512)
+        for id in range(2, 42):
+            ask(deaf, id, source="large", mib=1)
+        deadline = time.monotonic() + 60
+        while "left: stopped reading" not in backend.log.read_text():
+            assert time.monotonic() < deadline, "it was not dropped"
+            client.request("status", {}, timeout_s=10)
+        reply = client.request("adapt", {"source": "steps", "iterations": 1, **FOREVER}, timeout_s=30)
+        assert reply.value == {"steps": 1}
 
 
 def test_a_large_answer_arrives_whole(client):
