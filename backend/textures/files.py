@@ -124,7 +124,7 @@ def encode(image: np.ndarray, fmt: str = "png", *, about: Mapping[str, Any] | No
     buffer = io.BytesIO()
     picture = Image.fromarray(np.ascontiguousarray(image))
     if fmt == "png":
-        # Level 4 is a third of the time of Pillow's default of 6 for files about 2 % larger on textures.
+        # Of a set of maps at 512 px, level 4 takes 0.6 of the time of Pillow's default 6, for 0.4 % more bytes.
         picture.save(buffer, "png", compress_level=4, pnginfo=_text_chunk(about))
     elif fmt == "jpeg":
         picture.save(buffer, "jpeg", quality=95, subsampling=0)
