@@ -115,7 +115,10 @@ class Child:
 
     def exit_code(self) -> int | None:
         """None while it runs."""
-        return self._process.poll()
+        code = self._process.poll()
+        if code is not None:
+            self._close_pipe()
+        return code
 
     def begin_stop(self, now: float) -> None:
         """Ask it to end by closing the pipe it watches; `press` goes on from there."""
@@ -142,7 +145,7 @@ class Child:
         for firmer in (self._process.terminate, self._process.kill):
             try:
                 self._process.wait(limit_s / 2)
-                return
+                break
             except subprocess.TimeoutExpired:
                 firmer()
         self._process.wait()

@@ -38,7 +38,7 @@ def close() -> None:
     """Part from the backend, end our own one, stop an installation, and forget all of them."""
     global _session
     if _installation is not None:
-        _installation.cancel()
+        _installation.end()
         end_installation()
     if _session is not None:
         _session.disconnect()

@@ -57,7 +57,8 @@ class Installation:
 
     @property
     def running(self) -> bool:
-        return self.state == RUNNING
+        """Whether a process is still there, be it one that was told to stop."""
+        return self.state == RUNNING or self._process is not None
 
     @property
     def fraction(self) -> float:
@@ -67,13 +68,15 @@ class Installation:
         """`Installing: Downloading torch-2.9 (900 MB)`."""
         title = self._todo[0].title if self._todo else "Done"
         last = tail(self.log, 1)
-        return f"{title}: {last[0][:LINE_LENGTH]}" if last and self.running else title
+        return f"{title}: {last[0][:LINE_LENGTH]}" if last and self.state == RUNNING else title
 
     def poll(self) -> None:
         """See whether the step that runs has ended, and go on."""
         if self._process is None or (code := self._process.poll()) is None:
             return
         self._process = None
+        if self.state == CANCELLED:
+            return
         if code:
             self.state = FAILED
             return
@@ -82,11 +85,21 @@ class Installation:
 
     def cancel(self) -> None:
         """Stop; what was downloaded so far is found again the next time."""
+        if self.state == RUNNING:
+            self.state = CANCELLED
         if self._process is not None:
             self._process.terminate()
+
+    def end(self, limit_s: float = 2.0) -> None:
+        """Stop it now, for Blender's exit; waits at most `limit_s`."""
+        self.cancel()
+        if self._process is not None:
+            try:
+                self._process.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             self._process = None
-        if self.running:
-            self.state = CANCELLED
 
     def problem(self) -> str:
         """One sentence for a run that failed."""

@@ -11,11 +11,11 @@ from mathutils import Vector
 
 # (name, location, aimed at, size in m, power in W, colour)
 LIGHTS = (
-    ("Key", (-3.6, -3.4, 4.6), (0.0, 0.0, 0.7), 2.2, 420.0, (1.0, 0.95, 0.88)),
-    ("Rim", (3.6, 2.6, 3.4), (0.2, 0.0, 0.8), 1.6, 260.0, (0.85, 0.92, 1.0)),
-    ("Fill", (3.8, -4.0, 2.0), (0.0, 0.0, 0.6), 3.0, 70.0, (1.0, 1.0, 1.0)),
+    ("Key", (-3.8, -2.2, 4.4), (0.0, 0.0, 0.6), 1.4, 480.0, (1.0, 0.95, 0.88)),
+    ("Rim", (3.2, 3.4, 3.0), (0.2, 0.0, 0.8), 1.2, 300.0, (0.82, 0.9, 1.0)),
+    ("Fill", (4.2, -4.0, 2.2), (0.0, 0.0, 0.6), 3.0, 90.0, (1.0, 1.0, 1.0)),
 )
-FLOOR_GREY, SKY_GREY = 0.18, 0.35
+FLOOR_GREY, SKY_GREY = 0.1, 0.16
 
 
 def build() -> tuple[bpy.types.Object, bpy.types.Object]:
@@ -104,7 +104,8 @@ def _sphere(scene: bpy.types.Scene) -> bpy.types.Object:
     for corner in sphere.data.uv_layers.active.data:
         corner.uv.x *= 2.0
     bpy.ops.object.shade_smooth()
-    sphere.rotation_euler.z = math.radians(25)
+    # The poles, where every UV map pinches, lie on its outline.
+    sphere.rotation_euler = (math.radians(-28), 0.0, math.radians(20))
     return sphere
 
 
@@ -143,9 +144,9 @@ def _light(scene, name, location, aim, size, power, color) -> None:
 
 def _camera(scene: bpy.types.Scene) -> None:
     camera = bpy.data.cameras.new("Camera")
-    camera.lens = 60
+    camera.lens = 56
     thing = bpy.data.objects.new("Camera", camera)
-    _aim(thing, (-0.6, -6.4, 2.35), (0.12, 0.0, 0.72))
+    _aim(thing, (-0.5, -6.2, 3.3), (0.15, 0.0, 0.74))
     scene.collection.objects.link(thing)
     scene.camera = thing
 

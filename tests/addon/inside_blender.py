@@ -1,7 +1,8 @@
 """Runs scenarios inside a headless Blender: `BPY_PYTHON inside_blender.py SCENARIOS.py ZIP RESULT.json KEY=VALUE ...`
 
 Installs the zip in the user folder that BLENDER_USER_RESOURCES names, then calls every public function of SCENARIOS.py,
-each in an empty file with an add-on at rest (whose backend runs on if the file says KEEPS_BACKEND). RESULT.json says for each whether it passed, or its traceback.
+each in an empty file with an add-on at rest (whose backend runs on if the file says KEEPS_BACKEND). RESULT.json says
+for each whether it passed, or its traceback.
 """
 
 from __future__ import annotations
