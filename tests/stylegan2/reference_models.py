@@ -1,10 +1,11 @@
 """Makes model files with an original implementation, and the pictures that it makes of them.
 
-    python reference_models.py nvlabs CHECKOUT OUT     python reference_models.py rosinality CHECKOUT OUT
+    python reference_models.py nvlabs|stylegan3|rosinality CHECKOUT OUT
 
-CHECKOUT is a copy of NVlabs/stylegan2-ada-pytorch or rosinality/stylegan2-pytorch; it is no part of this project, and
-is run as it is, on the CPU, with random weights. A program of its own, since those repositories name modules `model`,
-`op` and `training`. For every case OUT gets NAME.pkl or NAME.pt, and NAME.npz with z, labels, psi and images.
+CHECKOUT is a copy of NVlabs/stylegan2-ada-pytorch, NVlabs/stylegan3 or rosinality/stylegan2-pytorch; it is no part of
+this project, and is run as it is, on the CPU, with random weights. A program of its own, since those repositories
+name modules `model`, `op` and `training`. For every case OUT gets NAME.pkl or NAME.pt, and NAME.npz with z, labels, psi
+and images.
 """
 
 from __future__ import annotations
@@ -65,6 +66,39 @@ def nvlabs(out: Path) -> None:
     case("full-1024", 1024, mapping={"num_layers": 8}, synthesis={"channel_base": 32768, "channel_max": 512}, batch=1)
 
 
+def stylegan3(out: Path) -> None:
+    """A StyleGAN2 as the StyleGAN3 repository pickles it, and a StyleGAN3."""
+    sys.modules.setdefault("requests", types.ModuleType("requests"))
+    packages = types.ModuleType("pkg_resources")  # gone from newer setuptools; one function of it is wanted
+    packages.parse_version = torch.torch_version.TorchVersion
+    sys.modules.setdefault("pkg_resources", packages)
+    from training import networks_stylegan2  # the checkout's
+
+    torch.manual_seed(3)
+    G = networks_stylegan2.Generator(
+        z_dim=64, c_dim=0, w_dim=64, img_resolution=64, img_channels=3, mapping_kwargs={"num_layers": 8},
+        channel_base=4096, channel_max=64, num_fp16_res=4, conv_clamp=256,
+    ).eval()  # fmt: skip
+    randomise(G)
+    latents = torch.randn(2, 64)
+    images = G(latents, None, truncation_psi=PSI, noise_mode="const", force_fp32=True)
+    with (out / "stylegan2-of-3-64.pkl").open("wb") as file:
+        pickle.dump({"G": G, "D": None, "G_ema": G, "augment_pipe": None}, file)
+    save(out / "stylegan2-of-3-64", latents, None, images)
+    scipy = types.ModuleType("scipy")  # for its filters; a file that is to be refused can have any
+    scipy.signal, scipy.optimize = types.ModuleType("scipy.signal"), types.ModuleType("scipy.optimize")
+    scipy.signal.firwin = lambda numtaps, **settings: np.ones(numtaps) / numtaps
+    for module in (scipy, scipy.signal, scipy.optimize):
+        sys.modules.setdefault(module.__name__, module)
+    from training import networks_stylegan3
+
+    other = networks_stylegan3.Generator(
+        z_dim=32, c_dim=0, w_dim=32, img_resolution=32, img_channels=3, channel_base=512, channel_max=16
+    )
+    with (out / "refused.pkl").open("wb") as file:
+        pickle.dump({"G": None, "D": None, "G_ema": other}, file)
+
+
 def rosinality(out: Path) -> None:
     import torch.utils.cpp_extension
 
@@ -111,4 +145,4 @@ if __name__ == "__main__":
     kind, checkout, folder = sys.argv[1:]
     sys.path.insert(0, checkout)
     torch.set_grad_enabled(False)
-    {"nvlabs": nvlabs, "rosinality": rosinality}[kind](Path(folder))
+    {"nvlabs": nvlabs, "stylegan3": stylegan3, "rosinality": rosinality}[kind](Path(folder))

@@ -1,7 +1,7 @@
 """Imported generators against the original implementations: the same latents and constant noise, the same pictures.
 
 Needs checkouts of the originals, which are no part of this project:
-    LOOM_REFERENCE_NVLABS=DIR LOOM_REFERENCE_ROSINALITY=DIR pytest tests/stylegan2/test_parity.py -s
+    LOOM_REFERENCE_NVLABS=DIR LOOM_REFERENCE_STYLEGAN3=DIR LOOM_REFERENCE_ROSINALITY=DIR pytest FILE -s
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from latent_loom.stylegan2.checkpoints import export_rosinality, import_checkpoint
-from latent_loom.stylegan2.errors import CannotExport
+from latent_loom.stylegan2.errors import CannotExport, UnsupportedArchitecture
 
 TOLERANCE = 1e-4  # of the picture's range: the arithmetic is the same, its order is not
 PROGRAM = Path(__file__).with_name("reference_models.py")
@@ -40,13 +40,20 @@ def relative_error(file: Path) -> float:
     return float(np.abs(images - expected["images"]).max() / np.abs(expected["images"]).max())
 
 
-@pytest.mark.parametrize("kind", ["nvlabs", "rosinality"])
+@pytest.mark.parametrize("kind", ["nvlabs", "stylegan3", "rosinality"])
 def test_pictures_of_imported_weights_are_those_of_the_original(kind, tmp_path):
-    files = sorted(p for p in reference_files(kind, tmp_path).iterdir() if p.suffix in (".pt", ".pkl"))
+    found = reference_files(kind, tmp_path).iterdir()
+    files = sorted(p for p in found if p.suffix != ".npz" and p.with_suffix(".npz").exists())
     assert files
     errors = {file.stem: relative_error(file) for file in files}
     print({name: f"{error:.1e}" for name, error in errors.items()})
     assert max(errors.values()) <= TOLERANCE, errors
+
+
+def test_a_real_stylegan3_is_refused_by_name(tmp_path):
+    files = reference_files("stylegan3", tmp_path)
+    with pytest.raises(UnsupportedArchitecture, match="is a StyleGAN3"):
+        import_checkpoint(files / "refused.pkl")
 
 
 def test_an_exported_generator_loads_strictly_in_rosinality_and_gives_the_same_picture(tmp_path):
