@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+from latent_loom.backend.cli import quick_styles
+from latent_loom.backend.job import Job
 from PIL import Image
 
 TINY = ("--generator", "tiny", "--size", "32x32")
@@ -95,6 +97,28 @@ def test_a_style_is_made_listed_shown_used_renamed_and_deleted(loom, mossy, tmp_
     assert loom("styles", "rename", "green", "mossy").code == 0
     file = tmp_path / "styled.safetensors"
     assert loom("export", "--generator", "tiny", "--style", "mossy:0.5", file).code == 0 and file.stat().st_size > 1000
+
+
+def test_the_quick_list_of_styles_is_the_store_s_own(data, mossy):
+    from latent_loom.backend.models.store import Store
+    from latent_loom.backend.service.handlers import HANDLERS, Context
+
+    assert (
+        quick_styles.read_styles(data) == HANDLERS["styles"](Context(store=Store(data)), {}, {}, Job()).value["styles"]
+    )
+
+
+@pytest.mark.parametrize("damage", ["short", "empty", "foreign"])
+def test_a_style_that_cannot_be_read_is_listed_as_broken_and_hides_no_other(loom, data, mossy, damage):
+    whole = (data / "styles" / "mossy.safetensors").read_bytes()
+    contents = {"short": whole[:40], "empty": b"", "foreign": (data / "generators" / "tiny.safetensors").read_bytes()}
+    path = data / "styles" / "damaged.safetensors"
+    path.write_bytes(contents[damage])
+    try:
+        listed = {style["name"]: style for style in loom("styles").value["styles"]}
+    finally:
+        path.unlink()
+    assert listed["damaged"]["broken"] and listed["mossy"]["source"] == "stone"
 
 
 def test_a_style_is_deleted_by_its_name(loom, data, mossy):
@@ -199,7 +223,7 @@ def test_a_pickle_that_tries_to_run_code_is_refused_and_runs_none(loom, tmp_path
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT, which only POSIX can send to one process")
 def test_an_interrupted_walk_exits_with_130_and_keeps_whole_frames(data, tmp_path):
-    command = [sys.executable, "-m", "latent_loom.backend.cli.main", "walk", *TINY, "--frames", "100000"]
+    command = [sys.executable, "-m", "latent_loom.backend.cli.main", "walk", *TINY, "--frames", "3000"]
     command += ["--data", str(data), "--out", str(tmp_path / "walk"), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(tmp_path.glob("walk/frame-*3.png")):
