@@ -85,12 +85,14 @@ def as_loom_error(error: BaseException) -> LoomError | None:
     """The `LoomError` that tells a user what `error` means, or None where it is a bug of ours."""
     import torch
 
-    from ..stylegan2.errors import StyleGAN2Error
+    from ..stylegan2.errors import CannotExport, CheckpointError, StyleGAN2Error
 
     if isinstance(error, LoomError):
         return error
-    if isinstance(error, StyleGAN2Error):
+    if isinstance(error, CheckpointError) and not isinstance(error, CannotExport):
         return BadCheckpoint(str(error))
+    if isinstance(error, StyleGAN2Error):
+        return BadRequest(str(error))
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error):
         return OutOfMemory("There is not enough memory for this; use a smaller size or batch, or close other programs.")
     if isinstance(error, KeyboardInterrupt):

@@ -42,8 +42,8 @@ REQUESTS: dict[str, RequestType] = {
             name="adapt",
             required=("source", "target", "name"),
             optional=(
-                *("generator", "method", "iterations", "seed", "batch", "learning_rate", "rank"),
-                *("clips", "in_domain", "psi", "mixing", "diversity_floor", "preview_every", "tile", "overwrite"),
+                *("generator", "method", "iterations", "seed", "batch", "learning_rate", "rank", "clips"),
+                *("in_domain", "gamut", "psi", "mixing", "diversity_floor", "preview_every", "tile", "overwrite"),
             ),
             value=("style", "seconds"),
         ),
@@ -55,8 +55,8 @@ REQUESTS: dict[str, RequestType] = {
         ),
         RequestType(
             name="walk",
-            required=("seeds", "out"),
-            optional=(*_LOOK, "frames", "loop", "interpolation", "speed"),
+            required=("out",),
+            optional=("seeds", *_LOOK, "frames", "loop", "interpolation", "speed"),
             value=("files", "frames", "out", "seconds"),
             idempotent=True,
         ),

@@ -195,16 +195,19 @@ class Loop:
 
     def _report(self, ticket: Ticket, report: Progress) -> None:
         eta = self._etas.get(ticket)
-        self._machine.progress(
-            ticket.peer,
-            ticket.id,
-            done=report.done,
-            total=report.total,
-            stage=report.stage,
-            eta_s=eta.update(report, time.monotonic()) if eta is not None else None,
-            numbers=report.numbers,
-            preview=report.preview,
-        )
+        try:
+            self._machine.progress(
+                ticket.peer,
+                ticket.id,
+                done=report.done,
+                total=report.total,
+                stage=report.stage,
+                eta_s=eta.update(report, time.monotonic()) if eta is not None else None,
+                numbers=report.numbers,
+                preview=report.preview,
+            )
+        except LocalProtocolError:  # a bug of a job's; the loop and everybody else's work go on
+            log.exception("job type=%s id=%d: its report cannot travel", ticket.type, ticket.id)
 
     def _finish(self, ticket: Ticket, answer: Answer | LoomError) -> None:
         peer, request_id = ticket.peer, ticket.id

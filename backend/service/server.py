@@ -36,9 +36,6 @@ log = logging.getLogger(__name__)
 SWITCH_INTERVAL_S = 0.001
 """Pure Python code in a worker gives way to the I/O thread after so long (Python's default: 5 ms each time)."""
 
-QUEUED_MESSAGES = 64
-"""High-water mark of each connection and direction: enough for bursts, little for a client that stopped reading."""
-
 HANDSHAKE_MS = 10_000
 GOODBYE_MS = 1_000
 """How long the last answers may take to leave when the backend ends."""
@@ -146,8 +143,8 @@ def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> zmq.Soc
         (zmq.ROUTER_MANDATORY, 1),  # a send to a client that is gone fails instead of vanishing
         (zmq.ROUTER_HANDOVER, 1),  # a client that comes back is itself, before its old connection is known to be dead
         (zmq.MAXMSGSIZE, limits.MAX_FRAME_BYTES),
-        (zmq.SNDHWM, QUEUED_MESSAGES),
-        (zmq.RCVHWM, QUEUED_MESSAGES),
+        (zmq.SNDHWM, limits.HIGH_WATER_MARK),
+        (zmq.RCVHWM, limits.HIGH_WATER_MARK),
         (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
         (zmq.HEARTBEAT_IVL, limits.HEARTBEAT_INTERVAL_MS),
         (zmq.HEARTBEAT_TIMEOUT, limits.HEARTBEAT_TIMEOUT_MS),

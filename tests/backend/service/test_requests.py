@@ -1,0 +1,40 @@
+"""The wire's table of requests and the handlers' settings are two descriptions of one thing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from latent_loom.backend.adaptation.settings import AdaptSettings
+from latent_loom.backend.service import handlers
+from latent_loom.backend.textures.generate import GenerateSettings
+from latent_loom.backend.textures.walk import WalkSettings
+from latent_loom.protocol.requests import REQUESTS
+
+SETTINGS = {
+    "status": (handlers.Nothing,),
+    "models": (handlers.Nothing,),
+    "styles": (handlers.Nothing,),
+    "adapt": (handlers.AdaptRequest, AdaptSettings),
+    "generate": (GenerateSettings, handlers.OptionalFolder),
+    "walk": (WalkSettings, handlers.Folder),
+    "batch": (handlers.BatchRequest,),
+    "import": (handlers.ImportRequest,),
+    "export": (handlers.ExportRequest,),
+    "delete_style": (handlers.StyleName,),
+}
+
+
+def needed(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def test_every_request_of_the_wire_but_shutdown_has_a_handler():
+    assert set(REQUESTS) - {"shutdown"} == set(handlers.HANDLERS) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_parameters_on_the_wire_are_the_fields_of_the_settings(name):
+    fields = [field for cls in SETTINGS[name] for field in dataclasses.fields(cls) if field.init]
+    assert set(REQUESTS[name].required) == {field.name for field in fields if needed(field)}
+    assert set(REQUESTS[name].optional) == {field.name for field in fields if not needed(field)}
