@@ -56,7 +56,7 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="walk",
             required=("out",),
-            optional=("seeds", *_LOOK, "frames", "loop", "interpolation", "speed"),
+            optional=("seeds", *_LOOK, "frames", "loop", "interpolation", "speed", "overwrite"),
             value=("files", "frames", "out", "seconds"),
             idempotent=True,
         ),
