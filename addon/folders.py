@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from pathlib import Path
 
 from .params import BadInput
+
+KEPT_S = 7 * 24 * 3600.0
 
 
 def output_root(chosen: str, blend_file: str, own: Path) -> Path:
@@ -41,3 +45,16 @@ def fresh(folder: Path) -> Path:
         candidate = folder.with_name(f"{folder.name}-{number}")
         number += 1
     return candidate
+
+
+def run_folder(runs: Path, process: int) -> Path:
+    """The folder of this Blender (by its process number) for connection file and logs: two Blenders each have one.
+
+    Those that other Blenders left more than a week ago are removed.
+    """
+    own = runs / str(process)
+    own.mkdir(parents=True, exist_ok=True)
+    for other in runs.iterdir():
+        if other != own and time.time() - other.stat().st_mtime > KEPT_S:
+            shutil.rmtree(other, ignore_errors=True)
+    return own

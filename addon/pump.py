@@ -117,7 +117,7 @@ def open_backend() -> None:
             session.disconnect()
             session.trouble = troubles.no_backend()
         else:
-            own = root.own_data("run")
+            own = root.run_folder()
             options = ("--data", bpy.path.abspath(preferences.data_folder)) if preferences.data_folder else ()
             session.start(
                 Launch(

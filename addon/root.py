@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import bpy
 
+from . import folders
+
 ROOT = __package__.rpartition(".")[0]
 FOLDER = Path(__file__).resolve().parent.parent
-VERSION_FILE = FOLDER / "blender_manifest.toml"
 
 
 def own_data(name: str = "") -> Path:
     """A folder of the add-on's own: kept on upgrade, deleted with the extension."""
     return Path(bpy.utils.extension_path_user(ROOT, path=name, create=True))
+
+
+def run_folder() -> Path:
+    """Where this Blender keeps the connection file and the logs of the processes that it starts."""
+    return folders.run_folder(own_data("run"), os.getpid())
 
 
 def preferences():

@@ -137,7 +137,7 @@ class LOOM_OT_backend_log(bpy.types.Operator):
     NAME = "Loom Backend Log"
 
     def execute(self, context):
-        log = root.own_data("run") / "backend.log"
+        log = root.run_folder() / "backend.log"
         if not log.is_file():
             self.report({"ERROR"}, "There is no log yet: Blender has started no backend.")
             return {"CANCELLED"}

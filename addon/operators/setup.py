@@ -45,7 +45,7 @@ class LOOM_OT_backend_setup(bpy.types.Operator):
             )
             return {"CANCELLED"}
         todo = setup.steps(Path(sys.executable), preferences.venv_folder(), wheel)
-        installation = setup.Installation(todo, root.own_data("run") / "setup.log")
+        installation = setup.Installation(todo, root.run_folder() / "setup.log")
         runtime.begin_installation(installation)
         pump.start_timer()
         if pump.must_wait():

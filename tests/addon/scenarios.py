@@ -140,7 +140,7 @@ def connecting_to_a_backend_that_runs_leaves_it_running():
     bpy.ops.loom.backend_start()
     child, session.child = session.child, None
     preferences().mode = "CONNECT"
-    preferences().connection_file = str(part("root").own_data("run") / "connection.json")
+    preferences().connection_file = str(part("root").run_folder() / "connection.json")
     session.disconnect()
     bpy.ops.loom.backend_connect()
     assert session.connected and not session.owns_backend

@@ -39,6 +39,13 @@ def test_a_folder_in_use_gets_a_neighbour_and_an_empty_one_is_taken(tmp_path):
     assert folders.fresh(walk) == tmp_path / "walk-2"
 
 
+def test_every_blender_has_a_run_folder_of_its_own_and_old_ones_go(tmp_path):
+    other, old = folders.run_folder(tmp_path, 1), folders.run_folder(tmp_path, 2)
+    os.utime(old, (0, 0))
+    own = folders.run_folder(tmp_path, 3)
+    assert own != other and sorted(tmp_path.iterdir()) == [other, own]
+
+
 def test_provenance_comes_back_as_it_was_written():
     record = provenance.describe("generate", {"seeds": [3], "generator": "böden"}, version="1.2.3", map="color")
     assert provenance.recall(provenance.dump(record)) == record
