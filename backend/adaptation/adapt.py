@@ -34,6 +34,8 @@ from .views import draw_view
 SNAPSHOT_EVERY = 25
 MEASURED_LATENTS = 16
 SHOWN_LATENTS = 4
+WARMUP = 20
+"""Iterations over which the learning rate rises: Adam's first steps are all of full length, whatever the gradient."""
 PLATEAU = 0.01
 """Less rise of the direction score than this over two snapshots, and "auto" stops."""
 MAX_ROLLBACKS = 4
@@ -161,6 +163,8 @@ class Adaptation:
             part = directional_loss(before, after, direction)
             directional += part.item() / len(self.clips)
             loss = loss + part + self.settings.in_domain * in_domain_loss(before, after)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.learning_rate * min(1.0, (self.iterations + 1) / WARMUP)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
