@@ -122,7 +122,7 @@ def seed_to_ws(generator: Generator, seed: int, *, psi: float) -> Tensor:
     return z_to_ws(generator, z, psi=psi)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def z_to_ws(generator: Generator, z: Tensor, *, psi: float) -> Tensor:
     device = generator.mapping.w_avg.device
     labels = None
@@ -180,7 +180,7 @@ def plan_canvas(config: GeneratorConfig, size: tuple[int, int], tile: str) -> Ca
     return Canvas(grid=(grid[1], grid[0]), padding=padding or "none", crop=(crop[1], crop[0]), size=size, tile=tile)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def render(generator: Generator, ws: Tensor, inputs: SynthesisInputs, canvas: Canvas) -> np.ndarray:
     """One picture, uint8 [H, W, 3], of ws [1, L, w_dim] and inputs drawn for `canvas.grid`."""
     pixels = synthesize(generator, ws.to(generator.mapping.w_avg.device), inputs, canvas.padding)

@@ -37,6 +37,7 @@ def window_cells(cell_px: int) -> int:
     return cells - cells % STEP_CELLS
 
 
+@torch.no_grad()
 def synthesize(generator: Generator, ws: Tensor, inputs: SynthesisInputs, padding: str) -> np.ndarray:
     """One picture, float32 [H, W, C], of ws [1, L, w_dim]: like `Generator.synthesize`, in windows where it is large.
 

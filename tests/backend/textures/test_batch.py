@@ -234,3 +234,9 @@ def test_nothing_is_written_when_the_batch_is_refused(store, tmp_path):
     with pytest.raises(BadRequest):
         run_batch(store, jobs(items=[{"name": "a"}, {"name": "a"}]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_killed_run_left_is_cleared_away(store, tmp_path):
+    (tmp_path / ".moss-0_color.png.0011.part").write_bytes(b"half")
+    run_batch(store, jobs(), tmp_path)
+    assert [p for p in tmp_path.iterdir() if p.name.startswith(".")] == []

@@ -135,3 +135,10 @@ def test_only_a_whole_picture_of_the_right_size_counts_as_one(tmp_path):
     assert not files.is_picture(path, (16, 24))
     path.write_bytes(b"<html>")
     assert not files.is_picture(path, (16, 24))
+
+
+def test_a_half_written_file_is_hidden_and_is_no_picture(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.extend(p.name for p in tmp_path.iterdir()))
+    files.write_atomic(tmp_path / "a.png", b"new")
+    assert len(seen) == 1 and seen[0].startswith(".a.png.") and seen[0].endswith(".part")

@@ -8,8 +8,11 @@ import torch
 from latent_loom.backend.errors import BadRequest, Cancelled, NotFound
 from latent_loom.backend.job import Job
 from latent_loom.backend.textures.files import SETTINGS_KEY
+from latent_loom.backend.textures.filters import resample
 from latent_loom.backend.textures.generate import GenerateSettings, generate, plan_canvas, seed_to_ws, texture
 from latent_loom.backend.textures.seam import repeat_score, seam_scores
+from latent_loom.backend.textures.windows import synthesize
+from latent_loom.stylegan2.inputs import draw_inputs
 from PIL import Image
 
 from .conftest import make_generator
@@ -165,3 +168,12 @@ def test_a_conditional_generator_makes_pictures_too():
 def test_bad_settings_are_refused_in_a_sentence(bad, sentence):
     with pytest.raises(BadRequest, match=sentence):
         settings(**bad)
+
+
+@pytest.mark.parametrize("tile, wrap", [("xy", (True, True)), ("y", (True, False))])
+def test_an_odd_size_is_resampled_around_the_edges_that_wrap(tile, wrap):
+    generator = make_generator(tile="none")
+    inputs = draw_inputs(generator.config, [0], (4, 5))
+    whole = synthesize(generator, seed_to_ws(generator, 0, psi=0.8), inputs, tile) * 127.5 + 127.5
+    expected = np.rint(np.clip(resample(whole, 27, 35, wrap), 0, 255))
+    assert np.array_equal(make(generator, 0, size=(35, 27), tile=tile), expected)

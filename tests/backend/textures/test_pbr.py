@@ -145,3 +145,9 @@ def test_a_small_change_of_the_picture_is_a_small_change_of_the_maps():
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(BadRequest, match=next(iter(bad)) if "normal" not in bad else "normal map"):
         PbrSettings(**bad)
+
+
+def test_no_slope_is_steeper_than_sixty_degrees():
+    cliff = np.tile(np.linspace(0, 400, 16, dtype=np.float32), (8, 1))
+    lean = slopes(normal_map(cliff, (False, False)))[4, 8]
+    assert 55 < lean < 61
