@@ -1,0 +1,78 @@
+"""`latent-loom serve` as a process, as Blender starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from latent_loom.backend.cli import doctor_checks
+from latent_loom.protocol import connection_file
+from latent_loom.protocol.client import Client
+
+SERVE = [sys.executable, "-m", "latent_loom.backend.cli.main", "serve"]
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A running backend whose connection file is `folder`/connection.json."""
+    path = folder / "connection.json"
+    command = [*SERVE, "--parent-stdin", "--connection-file", str(path), "--data", str(folder), *options]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while not path.exists() and process.poll() is None:
+            time.sleep(0.02)
+        yield process
+    finally:
+        for pipe in (process.stdin, process.stderr):
+            assert pipe is not None
+            pipe.close()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("backend")
+    with serving(folder, "--threads", "1", "--log-file", str(folder / "backend.log")):
+        yield folder
+
+
+def test_a_client_finds_it_through_the_connection_file(backend):
+    with Client.from_connection_file(backend / "connection.json") as client:
+        assert client.request("status", timeout_s=30).value["state"] == "idle"
+    assert "listening" in (backend / "backend.log").read_text()
+
+
+def test_doctor_sees_it_running(backend):
+    check = doctor_checks.check_connection(backend / "connection.json")
+    assert check.state == "ok" and "answers" in check.said
+
+
+def test_a_second_backend_on_its_address_is_refused_in_a_sentence(backend, tmp_path):
+    address = connection_file.read(backend / "connection.json").address
+    command = [*SERVE, "--address", address, "--connection-file", str(tmp_path / "c.json")]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 1
+    assert outcome.stderr.count("\n") == 1 and "Traceback" not in outcome.stderr
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_an_address_beyond_loopback_is_refused(tmp_path):
+    command = [*SERVE, "--address", "tcp://0.0.0.0:0", "--connection-file", str(tmp_path / "c.json")]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 1 and "Traceback" not in outcome.stderr
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_it_ends_with_its_parent_and_takes_the_connection_file_away(tmp_path):
+    with serving(tmp_path) as process:
+        assert (tmp_path / "connection.json").exists(), process.stderr.read()
+        process.stdin.close()
+        assert process.wait(30) == 0
+    assert not (tmp_path / "connection.json").exists()
