@@ -25,9 +25,17 @@ PROMPTS = {  # style: source, target
 SHEET_SEEDS = (0, 1, 2, 3, 4, 5)
 TEXTURE_SEEDS, TEXTURE_PX = (0, 1, 2), 512
 MAPS = ["color", "height", "normal", "roughness", "ao", "orm"]
-PING_EVERY_S = 0.1
+PING_EVERY_S, POLL_S = 0.1, 0.02
 WALK_FRAMES, WALK_FPS = 48, 16
 MANY_STEPS = 100_000  # more than could be done before the cancel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """`done` steps were reported at the time `at` (seconds, `perf_counter`)."""
+
+    done: int
+    at: float
 
 
 @dataclass(kw_only=True)
@@ -82,7 +90,7 @@ class Work:
                 if time.monotonic() >= next_ping:
                     self.client.ping()
                     next_ping = time.monotonic() + PING_EVERY_S
-                for event in self.client.poll(timeout_s=0.02):
+                for event in self.client.poll(timeout_s=POLL_S):
                     if isinstance(event, Progressed) and event.id == number:
                         bar.follow(event)
                     elif isinstance(event, Finished) and event.id == number:
@@ -117,27 +125,37 @@ class Work:
         params = {"generator": self.generator, "source": source, "target": target, "name": "cancelled"}
         with self.report.part("cancel an adaptation") as part:
             number = self.client.send("adapt", params | {"iterations": MANY_STEPS, "seed": self.seed})
-            first, asked = None, None
-            while True:
-                for event in self.client.poll(timeout_s=0.02):
-                    if isinstance(event, Progressed) and event.id == number and event.done >= 1 and asked is None:
-                        if first is None:
-                            first = (time.perf_counter(), event.done)
-                        elif event.done > first[1]:
-                            step_s = (time.perf_counter() - first[0]) / (event.done - first[1])
-                            asked = time.perf_counter()
-                            self.client.cancel(number)
-                    elif isinstance(event, Failed) and event.id == number:
-                        if not isinstance(event.error, Cancelled) or asked is None:
-                            raise event.error
-                        cancel_s = time.perf_counter() - asked
-                        self.report.numbers |= {"cancel_s": round(cancel_s, 4), "step_s": round(step_s, 4)}
-                        part["said"] = f"took effect after {cancel_s:.2f} s; one step takes {step_s:.2f} s"
-                        return
-                    elif isinstance(event, Finished) and event.id == number:
-                        raise LoomError("The adaptation ended before it could be cancelled.")
-                    else:
-                        self._note(event, number)
+            first = self._await_step(number, 0)
+            second = self._await_step(number, first.done)
+            step_s = (second.at - first.at) / (second.done - first.done)
+            time.sleep(step_s / 2)  # into the middle of a step: right after its report it would be flattering
+            asked = time.perf_counter()
+            self.client.cancel(number)
+            cancel_s = self._await_cancelled(number) - asked
+            self.report.numbers |= {"cancel_s": round(cancel_s, 4), "step_s": round(step_s, 4)}
+            part["said"] = f"took effect after {1000 * cancel_s:.0f} ms; a step takes {1000 * step_s:.0f} ms"
+
+    def _await_step(self, number: int, after: int) -> Step:
+        """The first report of more than `after` steps done."""
+        while True:
+            for event in self.client.poll(timeout_s=POLL_S):
+                if isinstance(event, Progressed) and event.id == number and event.done > after:
+                    return Step(done=event.done, at=time.perf_counter())
+                self._note(event, number)
+            self._check_pending(number)
+
+    def _await_cancelled(self, number: int) -> float:
+        """When the request ended as cancelled."""
+        while True:
+            for event in self.client.poll(timeout_s=POLL_S):
+                if isinstance(event, Failed) and event.id == number and isinstance(event.error, Cancelled):
+                    return time.perf_counter()
+                self._note(event, number)
+            self._check_pending(number)
+
+    def _check_pending(self, number: int) -> None:
+        if number not in self.client.pending:
+            raise LoomError("The adaptation ended before it could be cancelled; run the demo again.")
 
     def make_textures(self) -> None:
         """Seamless textures with every PBR map, and one of each other style."""
