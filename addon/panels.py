@@ -6,7 +6,7 @@ Drawing reads what is cached and does nothing else.
 
 import bpy
 
-from . import icons, runtime
+from . import icons, root, runtime
 from .job import Job
 from .session import CONNECTING, LOST, OFF, READY, STARTING, Session
 
@@ -43,20 +43,20 @@ class Main(LoomPanel):
     bl_label = "Latent Loom"
 
     def draw_here(self, layout, context, settings, session):
-        row = layout.row(align=True)
-        row.label(text=_state_line(session), icon=icons.dot(session))
+        split = layout.split(factor=0.55)
+        split.label(text=_state_line(session), icon=icons.dot(session))
         if session.state in (OFF, LOST):
-            row.operator("loom.backend_start", text="Start" if _starts_own(context) else "Connect")
+            split.operator("loom.backend_start", text="Start" if _starts_own() else "Connect")
         else:
-            row.operator("loom.backend_stop", text="Stop" if session.owns_backend else "Part")
-        _draw_trouble(layout, session)
+            split.operator("loom.backend_stop", text="Stop" if session.owns_backend else "Disconnect")
+        _draw_trouble(layout, session, _columns(context))
         installation = runtime.installation()
         if installation is not None:
             row = layout.row(align=True)
             row.progress(factor=installation.fraction, text=installation.line())
             row.operator("loom.setup_cancel", text="", icon="CANCEL")
         if session.notice:
-            layout.label(text=session.notice, icon="CHECKMARK")
+            _draw_lines(layout, session.notice, "CHECKMARK", _columns(context))
         if session.connected:
             layout.prop_search(settings, "generator", context.window_manager.loom, "generators", icon="TEXTURE")
 
@@ -172,17 +172,18 @@ class LOOM_UL_styles(bpy.types.UIList):
     """One row for each style of the mix: on or off, name, strength."""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0):
+        layout.use_property_split = False
+        layout.use_property_decorate = False
         row = layout.row(align=True)
         row.prop(item, "use", text="")
-        row.label(text=item.name)
-        strength = row.row(align=True)
+        split = row.split(factor=0.55)
+        split.label(text=item.name)
+        strength = split.row(align=True)
         strength.active = item.use
         strength.prop(item, "strength", text="", slider=True)
 
 
-def _starts_own(context) -> bool:
-    from . import root
-
+def _starts_own() -> bool:
     return root.preferences().mode == "OWN"
 
 
@@ -191,19 +192,17 @@ def _state_line(session: Session) -> str:
     if session.state != READY:
         return STATES[session.state]
     busy = any(job.type not in LISTS for job in session.jobs.values())
-    device = f" · {session.welcome.device}" if session.welcome and session.welcome.device else ""
-    return ("Busy" if busy else STATES[READY]) + device
+    device = session.welcome.device.partition(",")[0] if session.welcome else ""
+    return ("Busy" if busy else STATES[READY]) + (f" · {device}" if device else "")
 
 
-def _draw_trouble(layout, session: Session) -> None:
+def _draw_trouble(layout, session: Session, columns: int) -> None:
     """What is wrong, and the button that mends it."""
     trouble = session.trouble
     if trouble is None:
         return
     box = layout.box()
-    column = box.column(align=True)
-    for number, line in enumerate(_lines(trouble.sentence)):
-        column.label(text=line, icon="ERROR" if number == 0 else "BLANK1")
+    _draw_lines(box, trouble.sentence, "ERROR", columns)
     row = box.row(align=True)
     if trouble.mend:
         row.operator(trouble.mend, text=trouble.label)
@@ -226,7 +225,20 @@ def _draw_numbers(layout, job: Job) -> None:
         layout.label(text="  ".join(f"{name} {value:.3g}" for name, value in job.numbers.items()))
 
 
-def _lines(sentence: str, width: int = 46) -> list[str]:
+def _draw_lines(layout, sentence: str, icon: str, columns: int) -> None:
+    column = layout.column(align=True)
+    for number, line in enumerate(_lines(sentence, columns)):
+        column.label(text=line, icon=icon if number == 0 else "BLANK1")
+
+
+def _columns(context) -> int:
+    """About how many letters fit into a line of this sidebar, beside an icon."""
+    region = context.region
+    width = region.width if region is not None else 280
+    return max(18, int((width / context.preferences.system.ui_scale - 70) / 6.6))
+
+
+def _lines(sentence: str, width: int) -> list[str]:
     """Labels do not wrap by themselves."""
     lines = [""]
     for word in sentence.split():

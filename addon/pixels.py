@@ -29,14 +29,3 @@ def to_blender(picture: np.ndarray, out: np.ndarray | None = None) -> np.ndarray
         np.multiply(rows, scale, out=rgba[:, :, :3])  # one channel is spread over three
         rgba[:, :, 3] = 1.0
     return out
-
-
-def grid(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Several pictures side by side: [N, H, W, C] -> [rows * H, columns * W, C]; empty cells are black."""
-    count, height, width, channels = pictures.shape
-    columns = columns or int(np.ceil(np.sqrt(count)))
-    rows = -(-count // columns)
-    sheet = np.zeros((rows * columns, height, width, channels), pictures.dtype)
-    sheet[:count] = pictures
-    sheet = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    return sheet.reshape(rows * height, columns * width, channels)

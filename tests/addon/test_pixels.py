@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from loom_extension.addon.pixels import grid, to_blender
+from loom_extension.addon.pixels import to_blender
 
 
 def test_the_bottom_row_comes_first_and_alpha_is_full():
@@ -35,8 +35,3 @@ def test_a_buffer_of_the_right_size_is_used_again():
 def test_what_is_no_picture_is_refused(wrong):
     with pytest.raises(ValueError, match="not a picture"):
         to_blender(wrong)
-
-
-def test_a_grid_goes_row_by_row_and_is_padded_with_black():
-    pictures = np.stack([np.full((1, 1, 3), value, np.uint8) for value in (1, 2, 3)])
-    assert grid(pictures)[..., 0].tolist() == [[1, 2], [3, 0]]
