@@ -235,9 +235,7 @@ class Generator(nn.Module):
         """L = 2 log2(resolution) - 2."""
         return self.config.num_ws
 
-    def map(
-        self, z: Tensor, *, psi: float = 1.0, cutoff: int | None = None, labels: Tensor | None = None
-    ) -> Tensor:
+    def map(self, z: Tensor, *, psi: float = 1.0, cutoff: int | None = None, labels: Tensor | None = None) -> Tensor:
         """z [N, z_dim] -> ws [N, L, w_dim], truncated.
 
         Without gradients every item goes through alone: the bits of a small matrix product depend on the batch's size,

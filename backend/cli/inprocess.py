@@ -9,10 +9,11 @@ from .console import Console
 
 
 def open_store(args: argparse.Namespace):
-    """The store of generators and styles that `--data` names, or the user's own."""
+    """The store of generators and styles that `--data` names, or the user's own, on the best device."""
     from ..models.store import Store
+    from ..service.device import find_device
 
-    return Store(args.data)
+    return Store(args.data, device=find_device().torch_name)
 
 
 def call(args: argparse.Namespace, console: Console, request: str, params: dict[str, Any], *, title: str = "") -> dict:

@@ -123,9 +123,7 @@ def _header(path: Path, file) -> Header:
     config = _parse_config(path, about.get("config", ""))
     shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
     count = sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
-    return Header(
-        config=config, metadata={k: v for k, v in about.items() if k not in RESERVED}, parameters=count
-    )
+    return Header(config=config, metadata={k: v for k, v in about.items() if k not in RESERVED}, parameters=count)
 
 
 def _parse_config(path: Path, text: str) -> GeneratorConfig:
@@ -145,5 +143,3 @@ def _parse_config(path: Path, text: str) -> GeneratorConfig:
 
 def _reason(error: Exception) -> str:
     return str(error).removeprefix("Error while deserializing header: ").splitlines()[0][:120].rstrip(". ")
-
-

@@ -329,8 +329,12 @@ def _binary_persistent(machine: PickleMachine, arg: Any) -> None:
 
 _VALUES = frozenset(
     name
-    for kind in ("INT LONG FLOAT BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT", "STRING BINSTRING SHORT_BINSTRING",
-                 "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8", "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8")
+    for kind in (
+        "INT LONG FLOAT BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT",
+        "STRING BINSTRING SHORT_BINSTRING",
+        "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8",
+        "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8",
+    )
     for name in kind.split()
 )
 _PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
@@ -374,4 +378,3 @@ _STEPS: dict[str, Callable[[PickleMachine, Any], None]] = {
     "PERSID": _persistent,
     "BINPERSID": _binary_persistent,
 }
-

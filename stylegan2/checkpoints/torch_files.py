@@ -1,8 +1,8 @@
 """The two containers of `torch.save`: a zip archive (since PyTorch 1.6) and the older chain of pickles.
 
-    zip     NAME/data.pkl, the storages as NAME/data/0, NAME/data/1, ... stored uncompressed, NAME/byteorder
-    legacy  pickles of a magic number, a version, the machine's properties, the object and the storages' keys;
-            then for each key a count (int64) and the numbers, little endian
+zip     NAME/data.pkl, the storages as NAME/data/0, NAME/data/1, ... stored uncompressed, NAME/byteorder
+legacy  pickles of a magic number, a version, the machine's properties, the object and the storages' keys;
+        then for each key a count (int64) and the numbers, little endian
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def read_zip(path: Path) -> Any:
 
 
 class _ZipReader:
-    def __init__(
-        self, source: str, archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], prefix: str
-    ) -> None:
+    def __init__(self, source: str, archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], prefix: str) -> None:
         self.source, self.archive, self.entries, self.prefix = source, archive, entries, prefix
 
     def bytes(self, name: str, limit: int) -> bytes:
@@ -129,5 +127,3 @@ def load_from_bytes(source: str):
         return value
 
     return build
-
-

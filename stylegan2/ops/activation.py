@@ -17,9 +17,7 @@ def leaky_relu(x: Tensor, bias: Tensor) -> Tensor:
     return F.leaky_relu(x + bias, SLOPE) * GAIN
 
 
-def finish(
-    x: Tensor, d: Tensor, bias: Tensor, noise: Tensor | None, strength: Tensor, clamp: float | None
-) -> Tensor:
+def finish(x: Tensor, d: Tensor, bias: Tensor, noise: Tensor | None, strength: Tensor, clamp: float | None) -> Tensor:
     """clamp(sqrt(2) * leaky_relu(d x + strength noise + bias)).
 
     x         [N, C, H, W], a convolution's result; overwritten where no gradient is needed

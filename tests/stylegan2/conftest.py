@@ -110,9 +110,7 @@ class Persistent:
         self.class_name, self.state = class_name, state
 
     def __reduce__(self):
-        meta = easy_dict(
-            type="class", version=6, module_src=self.source, class_name=self.class_name, state=self.state
-        )
+        meta = easy_dict(type="class", version=6, module_src=self.source, class_name=self.class_name, state=self.state)
         return sys.modules["torch_utils.persistence"]._reconstruct_persistent_obj, (meta,)
 
 
