@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ..adaptation.clip import VOCABULARY_FILE, WordTokenizer
@@ -138,7 +138,7 @@ def save_clip(
     folder.mkdir(parents=True, exist_ok=True)
     words = {"words": tokenizer.words, "context_length": tokenizer.context_length, "templates": TEMPLATES}
     weights = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in model.state_dict().items()}
-    save_file(weights, folder / "weights.tmp")
+    (folder / "weights.tmp").write_bytes(save(weights))
     for name, content in (("open_clip_config.json", config), (VOCABULARY_FILE, words), ("training.json", card)):
         (folder / "part.tmp").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         (folder / "part.tmp").replace(folder / name)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from latent_loom.backend.adaptation.clip import load_clip
+from latent_loom.backend.errors import Cancelled
+from latent_loom.backend.job import Job
+from latent_loom.backend.models.train_clip import contrastive_loss
+from latent_loom.backend.models.train_generator import GeneratorTraining, TokenMaps, train_generator
+from latent_loom.stylegan2.checkpoints import load_generator
+from latent_loom.stylegan2.training.trainer import GanTraining
+
+
+def test_the_generators_recipe_leaves_weights_a_sheet_and_a_checkpoint_and_goes_on_from_it(tmp_path):
+    def settings(images: int) -> GeneratorTraining:
+        return GeneratorTraining(gan=GanTraining(images=images, batch=2), bank=64, refresh=0, save_every=4)
+
+    out, work, seen = tmp_path / "g.safetensors", tmp_path / "work", []
+    card = train_generator(settings(4), out, work, Job(seen.append))
+    assert card["images"] == 4 and [p.done for p in seen] == [1, 2]
+    assert sorted(p.name for p in work.iterdir()) == ["checkpoint.pt", "sheet-0000004.png"]
+    first = load_generator(out)
+    assert first.config.tile == "xy" and first.config.const_size == 1
+    seen.clear()
+    train_generator(settings(8), out, work, Job(seen.append))
+    assert [p.done for p in seen] == [3, 4]
+    assert not torch.equal(first.synthesis.b4.conv1.weight, load_generator(out).synthesis.b4.conv1.weight)
+
+
+def test_a_cancelled_recipe_stops_after_the_step_it_is_in(tmp_path):
+    settings = GeneratorTraining(gan=GanTraining(images=100, batch=2), bank=64, refresh=0, save_every=2)
+    with pytest.raises(Cancelled):
+        train_generator(settings, tmp_path / "g.safetensors", tmp_path / "work", Job(cancelled=lambda: True))
+    assert (tmp_path / "work" / "checkpoint.pt").exists()
+
+
+def test_token_maps_are_those_of_every_layer_and_carry_gradients_to_the_pixels():
+    maps = TokenMaps(load_clip("builtin"))
+    images = torch.rand(2, 3, 64, 64, requires_grad=True)
+    seen = maps(images)
+    assert [tuple(m.shape) for m in seen] == [(2, 128, 8, 8)] * 4 and maps.channels == [128] * 4
+    seen[0].sum().backward()
+    assert images.grad is not None and images.grad.abs().sum() > 0
+
+
+def test_every_true_pair_counts_as_a_positive():
+    """Two pictures and two captions that are all true of each other: telling them apart earns nothing."""
+    features = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), dim=1)
+    same = torch.nn.functional.normalize(torch.ones(2, 2), dim=1)
+    everything, diagonal = torch.ones(2, 2), torch.eye(2)
+    scale = torch.tensor(10.0)
+    assert contrastive_loss(features, features, diagonal, scale) < contrastive_loss(same, same, diagonal, scale)
+    assert contrastive_loss(same, same, everything, scale) < contrastive_loss(features, features, everything, scale)
+
+
+def test_the_built_in_clip_tells_conditions_apart_on_the_built_in_generators_own_prompts():
+    clip, judge = load_clip("builtin"), load_clip("judge")
+    for model in (clip, judge):
+        stone, mossy, overgrown = (
+            torch.nn.functional.normalize(model.embed_prompt(p).mean(0), dim=0)
+            for p in ("stone", "mossy stone", "stone covered with moss")
+        )
+        assert mossy @ overgrown > mossy @ stone
