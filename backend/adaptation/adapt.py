@@ -37,7 +37,9 @@ SHOWN_LATENTS = 4
 WARMUP = 20
 """Iterations over which the learning rate rises: Adam's first steps are all of full length, whatever the gradient."""
 PLATEAU = 0.01
-"""Less rise of the direction score than this over two snapshots, and "auto" stops."""
+PATIENCE = 3
+"""Less rise of the direction score than PLATEAU over PATIENCE snapshots, and "auto" stops; relief comes after colour,
+and the score rests between them."""
 MAX_ROLLBACKS = 4
 
 
@@ -244,13 +246,13 @@ def adapt(
 
 
 def finished(snapshots: Sequence[Snapshot], diversity_floor: float) -> bool:
-    """Whether to stop: diversity fell under its floor, or the direction score has not risen over two snapshots."""
+    """Whether to stop: diversity fell under its floor, or the direction score no longer rises."""
     if snapshots[-1].measures.retention < diversity_floor:
         return True
-    if len(snapshots) < 4:
+    if len(snapshots) < 2 * PATIENCE:
         return False
-    before = max(s.measures.direction for s in snapshots[:-2])
-    return max(s.measures.direction for s in snapshots[-2:]) < before + PLATEAU
+    before = max(s.measures.direction for s in snapshots[:-PATIENCE])
+    return max(s.measures.direction for s in snapshots[-PATIENCE:]) < before + PLATEAU
 
 
 def best(snapshots: Sequence[Snapshot], diversity_floor: float) -> Snapshot:

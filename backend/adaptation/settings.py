@@ -43,7 +43,7 @@ class AdaptSettings:
     gamut: float = 1.0
     psi: float = 1.0
     mixing: float = 0.0
-    diversity_floor: float = 0.8
+    diversity_floor: float = 0.7
     preview_every: int = 10
     tile: str | None = None
 

@@ -141,8 +141,11 @@ def snapshots(*scores: tuple[float, float]) -> list[Snapshot]:
 
 
 def test_auto_stops_at_a_plateau_or_when_diversity_falls_under_its_floor():
-    assert not finished(snapshots((0.1, 1), (0.3, 1), (0.4, 1), (0.5, 1)), 0.8)
-    assert finished(snapshots((0.1, 1), (0.5, 1), (0.5, 1), (0.505, 1)), 0.8)
+    rising = [(0.1 * i, 1.0) for i in range(1, 7)]
+    resting = [*rising, (0.6, 1.0), (0.605, 1.0)]
+    assert not finished(snapshots(*rising), 0.8)
+    assert not finished(snapshots(*resting), 0.8)
+    assert finished(snapshots(*resting, (0.59, 1.0)), 0.8)
     assert finished(snapshots((0.1, 1), (0.5, 0.7)), 0.8)
 
 
