@@ -221,8 +221,8 @@ def _draw_job(layout, job: Job) -> None:
 def _draw_numbers(layout, job: Job) -> None:
     if icons.preview_id():
         layout.template_icon(icon_value=icons.preview_id(), scale=9.0)
-    if job.numbers:
-        layout.label(text="  ".join(f"{name} {value:.3g}" for name, value in job.numbers.items()))
+    if "direction" in job.numbers:
+        layout.label(text=f"Match with the words: {max(0.0, job.numbers['direction']):.0%}")
 
 
 def _draw_lines(layout, sentence: str, icon: str, columns: int) -> None:

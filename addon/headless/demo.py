@@ -39,7 +39,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=12, help="frames of the walk and of the film; 0: no walk")
     parser.add_argument("--size", type=int, default=512, help="edge of the texture in pixels")
     parser.add_argument("--width", type=int, default=640, help="width of the rendered picture in pixels")
-    parser.add_argument("--samples", type=int, default=32, help="paths traced for each pixel")
+    parser.add_argument("--samples", type=int, default=24, help="paths traced for each pixel")
     return parser.parse_args(words)
 
 

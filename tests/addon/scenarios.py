@@ -67,7 +67,7 @@ def every_panel_draws_in_every_state():
         session.state = state
         session.trouble = part("troubles").no_backend() if state == states.OFF else None
         session.jobs = {
-            number: job.Job(id=number, type=type, title=type, done=1, total=3, eta_s=70, numbers={"loss": 0.5})
+            number: job.Job(id=number, type=type, title=type, done=1, total=3, eta_s=70, numbers={"direction": 0.5})
             for number, type in enumerate(("adapt", "generate", "walk", "batch"))
         }
         for panel in panels.CLASSES:
