@@ -235,7 +235,8 @@ def _columns(context) -> int:
     """About how many letters fit into a line of this sidebar, beside an icon."""
     region = context.region
     width = region.width if region is not None else 280
-    return max(18, int((width / context.preferences.system.ui_scale - 70) / 6.6))
+    scale = context.preferences.system.ui_scale or 1.0  # 0 where there is no window
+    return max(18, int((width / scale - 70) / 6.6))
 
 
 def _lines(sentence: str, width: int) -> list[str]:

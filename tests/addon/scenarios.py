@@ -66,14 +66,15 @@ def every_panel_draws_in_every_state():
     for state in (states.OFF, states.STARTING, states.CONNECTING, states.READY, states.LOST):
         session.state = state
         session.trouble = part("troubles").no_backend() if state == states.OFF else None
-        session.jobs = {
+        jobs = {
             number: job.Job(id=number, type=type, title=type, done=1, total=3, eta_s=70, numbers={"direction": 0.5})
             for number, type in enumerate(("adapt", "generate", "walk", "batch"))
         }
-        for panel in panels.CLASSES:
-            if issubclass(panel, bpy.types.Panel):
-                assert getattr(bpy.types, panel.bl_idname)
-                panel.draw_here(None, Layout(), bpy.context, bpy.context.scene.loom, session)
+        for session.jobs in (jobs, {}):  # at work, every button is a Cancel
+            for panel in panels.CLASSES:
+                if issubclass(panel, bpy.types.Panel):
+                    assert getattr(bpy.types, panel.bl_idname)
+                    panel.draw_here(None, Layout(), bpy.context, bpy.context.scene.loom, session)
     session.jobs = {}
     session.state = states.OFF
 
