@@ -79,9 +79,9 @@ METHODS: dict[str, Method] = {
     "lowrank": Method(
         summary="low-rank updates with biases and ToRGB: colour, patches, relief",
         make=low_rank,
-        learning_rate=0.005,
+        learning_rate=0.006,
         betas=(0.9, 0.99),
-        max_iterations=250,
+        max_iterations=300,
     ),
     "style": Method(
         summary="StyleSpace offsets: the smallest, for changes of surface",

@@ -19,11 +19,11 @@ from .demo_report import Report
 
 PROMPTS = {  # style: source, target
     "mossy": ("stone", "mossy stone"),
-    "rusty": ("metal", "rusty metal"),
-    "snowy": ("stone", "snowy stone"),
+    "gilded": ("stone", "gilded stone"),
+    "frosted": ("stone", "frosted stone"),
 }
 SHEET_SEEDS = (0, 1, 2, 3, 4, 5)
-TEXTURE_SEEDS, TEXTURE_PX = (0, 1, 2), 512
+TEXTURE_SEEDS, TEXTURE_PX = (1, 2, 4), 512
 MAPS = ["color", "height", "normal", "roughness", "ao", "orm"]
 PING_EVERY_S, POLL_S = 0.1, 0.02
 WALK_FRAMES, WALK_FPS = 48, 16
