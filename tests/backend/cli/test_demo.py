@@ -44,7 +44,7 @@ def test_textures_have_every_map(shown):
     for which in demo_work.MAPS:
         for seed in demo_work.TEXTURE_SEEDS:
             assert f"mossy-{seed}_{which}.png" in names
-        assert f"rusty-0_{which}.png" in names
+        assert f"gilded-0_{which}.png" in names
 
 
 def test_the_walk_is_a_loop_of_frames_with_a_preview(shown):
