@@ -153,10 +153,25 @@ class Session:
         slot: str | None = None,
         on_end: Callable[[Job], None] | None = None,
     ) -> Job:
-        """Send a request. Raises BackendLost where there is no backend to send it to."""
+        """Send a request; what was said of an earlier one is forgotten.
+
+        Raises  BackendLost where there is no backend to send it to
+        """
+        job = self._send(type, params, title=title, slot=slot, on_end=on_end)
+        self.trouble, self.notice = None, ""
+        return job
+
+    def _send(
+        self,
+        type: str,
+        params: Mapping[str, Any],
+        *,
+        title: str,
+        slot: str | None = None,
+        on_end: Callable[[Job], None] | None,
+    ) -> Job:
         if self._client is None or not self.connected:
             raise BackendLost("There is no backend; start it or connect to one first.")
-        self.trouble, self.notice = None, ""
         number = self._client.send(type, dict(params), slot=slot)
         job = Job(id=number, type=type, title=title or type.capitalize(), on_end=on_end)
         self.jobs[number] = job
@@ -170,9 +185,9 @@ class Session:
             self._changes.redraw = True
 
     def refresh(self) -> None:
-        """Ask for the lists of generators and styles."""
-        self.submit("models", {}, title="Reading the lists", on_end=self._take_models)
-        self.submit("styles", {}, title="Reading the lists", on_end=self._take_styles)
+        """Ask for the lists of generators and styles. This is our own doing, so what the user was told stays."""
+        self._send("models", {}, title="Reading the lists", on_end=self._take_models)
+        self._send("styles", {}, title="Reading the lists", on_end=self._take_styles)
 
     def detach_jobs(self) -> None:
         """Another file is being loaded: what still runs may write to disk, but touch no data-block."""

@@ -26,11 +26,13 @@ CONNECT = ("loom.backend_connect", "Connect Again")
 SETUP = ("loom.backend_setup", "Set Up Backend")
 LOG = ("loom.backend_log", "Show Log")
 REFRESH = ("loom.refresh", "Refresh Lists")
+REPLACE = ("loom.adapt_again", "Replace It")
 
 # Errors whose sentence comes from the backend; what is added is the way out that this side has.
 MENDING = {
     "backend_lost": START,
     "not_found": REFRESH,
+    "already_exists": REPLACE,
     "internal": LOG,
     "shutting_down": START,
 }

@@ -2,20 +2,16 @@
 """A style from two prompts."""
 
 import bpy
-from bpy.props import BoolProperty
 
 from .. import params, place, pump, runtime
 from ..job import FINISHED, Job
 
 
-class LOOM_OT_adapt(bpy.types.Operator):
-    """Train a style that turns the one into the other, by these words alone"""
+class Adapts:
+    """Training a style of the scene's prompts; `overwrite` says whether one of the same name is replaced."""
 
-    bl_idname = "loom.adapt"
-    bl_label = "Adapt"
     bl_options = {"REGISTER"}
-
-    overwrite: BoolProperty(name="Replace", description="Replace a style of the same name", options={"SKIP_SAVE"})
+    overwrite = False
 
     @classmethod
     def poll(cls, context):
@@ -45,6 +41,21 @@ class LOOM_OT_adapt(bpy.types.Operator):
         return pump.begin(self, "adapt", make_params, title=title, on_end=lambda job: _ended(job, here))
 
 
+class LOOM_OT_adapt(Adapts, bpy.types.Operator):
+    """Train a style that turns the one into the other, by these words alone"""
+
+    bl_idname = "loom.adapt"
+    bl_label = "Adapt"
+
+
+class LOOM_OT_adapt_again(Adapts, bpy.types.Operator):
+    """Train it anew, in the place of the style that has this name"""
+
+    bl_idname = "loom.adapt_again"
+    bl_label = "Adapt Again"
+    overwrite = True
+
+
 def _ended(job: Job, here: place.Place) -> None:
     """Put the new style into the mix of the scene it was asked for in. A cancelled one may have left a part behind."""
     scene = place.scene_at(here)
@@ -55,4 +66,4 @@ def _ended(job: Job, here: place.Place) -> None:
         runtime.session().refresh()
 
 
-CLASSES = (LOOM_OT_adapt,)
+CLASSES = (LOOM_OT_adapt, LOOM_OT_adapt_again)

@@ -26,6 +26,21 @@ def a_style_is_trained_by_words():
     assert [style["target"] for style in part("runtime").session().styles] == ["mossy stone"]
 
 
+def a_name_that_is_taken_is_refused_and_replaced_on_request():
+    settings = _settings()
+    settings.source, settings.target, settings.style_name, settings.iterations = (
+        "stone",
+        "rusty metal",
+        "mossy-stone",
+        2,
+    )
+    fails_with(bpy.ops.loom.adapt, "mossy-stone")
+    assert part("runtime").session().trouble.mend == "loom.adapt_again"
+    settings.target = "mossy stone"
+    assert bpy.ops.loom.adapt_again() == {"FINISHED"}
+    assert [style["name"] for style in part("runtime").session().styles] == ["mossy-stone"]
+
+
 def a_word_that_the_model_does_not_know_is_named():
     settings = _settings()
     settings.source, settings.target = "stone", "zzyzx"

@@ -222,6 +222,14 @@ def test_the_next_submission_takes_the_trouble_away(ready, client):
     assert ready.trouble is None
 
 
+def test_reading_the_lists_takes_no_message_away(ready, client):
+    job = ready.submit("adapt", {})
+    client.say(Failed(job.id, PromptError("No.")))
+    ready.tick()
+    ready.refresh()
+    assert ready.trouble.sentence == "No."
+
+
 @pytest.mark.parametrize("error", [Cancelled("Cancelled; kept as moss-partial."), Superseded("Replaced.")])
 def test_a_cancelled_or_superseded_job_is_no_trouble(ready, client, error):
     job = ready.submit("adapt", {})
