@@ -126,7 +126,7 @@ def check_prompt(clip: Clip, prompt: str) -> None:
         parts.append(f"{word!r}" + (f" (near it: {', '.join(near)})" if near else ""))
     raise PromptError(
         f"The CLIP {clip.name!r} does not know {' or '.join(parts)}; use words that it knows "
-        "(latent-loom models --words lists them) or a full CLIP, such as --clip ViT-B-32:openai."
+        "(latent-loom models --words lists them) or a full CLIP (latent-loom adapt --clip ViT-B-32:openai)."
     )
 
 
