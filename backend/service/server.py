@@ -89,6 +89,9 @@ def _run(
     session: str,
 ) -> bool:
     """Everything between bind and close. False: a job still runs."""
+    import open_clip  # noqa: F401  (seconds; later, beside the loop, such an import would hold up a ping for 0.1 s)
+
+    from ..adaptation import adapt  # noqa: F401
     from ..models.store import Store  # seconds: PyTorch
 
     if settings.threads is not None:
