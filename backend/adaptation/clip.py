@@ -110,7 +110,7 @@ class Clip:
 
 
 def unit(x: Tensor) -> Tensor:
-    """x / |x| along the last axis, in float32, with the gradient of 0 where x is 0."""
+    """x / |x| along the last axis; 0 where x is 0."""
     return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
 
 
@@ -162,8 +162,10 @@ def load_clip(name: str, device: str = "cpu") -> Clip:
             )
         if tag not in tags:
             raise NotFound(f"{architecture!r} has no weights {tag!r}; there are: {', '.join(tags)}.")
+        # Some weights, OpenAI's among them, were trained with another activation than their architecture's default.
+        quick_gelu = bool(open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu"))
         try:
-            model = open_clip.create_model(architecture, pretrained=tag, device=device)
+            model = open_clip.create_model(architecture, pretrained=tag, device=device, force_quick_gelu=quick_gelu)
         except (RuntimeError, OSError) as error:
             raise BadCheckpoint(
                 f"The weights of {name!r} could not be fetched or read; connect to the internet for the first use, "

@@ -4,7 +4,7 @@ import pytest
 import torch
 from latent_loom.backend.adaptation.clip import WordTokenizer, check_prompt, load_clip
 from latent_loom.backend.adaptation.settings import AdaptSettings
-from latent_loom.backend.errors import BadRequest, NotFound, PromptError
+from latent_loom.backend.errors import BadCheckpoint, BadRequest, NotFound, PromptError
 from latent_loom.backend.models.train_clip import ClipTraining, train_clip
 
 
@@ -57,6 +57,22 @@ def test_an_unknown_clip_offers_near_names():
         load_clip("ViT-B-32:nobody")
     with pytest.raises(NotFound, match="There is no CLIP in"):
         load_clip("local-dir:nowhere")
+
+
+@pytest.mark.parametrize(("tag", "quick"), [("openai", True), ("laion2b_s34b_b79k", False)])
+def test_a_full_clip_gets_the_activation_that_its_weights_were_trained_with(monkeypatch, tag, quick):
+    import open_clip
+
+    asked = {}
+
+    def no_network(architecture, **options):
+        asked.update(options)
+        raise OSError("offline")
+
+    monkeypatch.setattr(open_clip, "create_model", no_network)
+    with pytest.raises(BadCheckpoint, match="could not be fetched"):
+        load_clip(f"ViT-B-32:{tag}")
+    assert asked["pretrained"] == tag and asked["force_quick_gelu"] is quick
 
 
 def test_the_recipe_writes_a_folder_that_loads_through_open_clip(tmp_path):
