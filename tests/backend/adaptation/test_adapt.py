@@ -5,10 +5,11 @@ import torch
 from latent_loom.backend.adaptation import Adaptation, AdaptSettings, adapt, blend
 from latent_loom.backend.adaptation.adapt import Snapshot, best, finished
 from latent_loom.backend.adaptation.losses import directional_loss
-from latent_loom.backend.adaptation.measures import Measures
+from latent_loom.backend.adaptation.measures import FIRST_SEED, Measures, fixed_latents
 from latent_loom.backend.adaptation.settings import METHOD_NAMES
 from latent_loom.backend.errors import Cancelled, NonFinite, PromptError
 from latent_loom.backend.job import Job
+from latent_loom.stylegan2.latents import z_from_seed
 
 from .conftest import make_clip, make_generator
 
@@ -39,6 +40,15 @@ def test_every_method_trains_and_leaves_the_source_as_it_was(generator, clip, me
     assert style.info.method == method and style.info.iterations == 3
     assert max(d.abs().max() for d in style.deltas().values()) > 0
     assert set(style.info.measures) == {"quality", "direction", "retention", "pinned", "structure"}
+
+
+def test_a_conditional_generator_is_adapted_and_measured_on_all_its_classes(clip):
+    generator = make_generator(c_dim=3)
+    style = adapt(generator, settings(), clips=[clip])
+    assert style.info.iterations == 3
+    ws, _ = fixed_latents(generator, 6)
+    z = torch.stack([z_from_seed(FIRST_SEED + i, 8) for i in range(6)])
+    assert torch.allclose(ws, generator.map(z, labels=torch.eye(3).repeat(2, 1)).detach(), atol=1e-5)
 
 
 def test_training_raises_the_direction_score_on_latents_that_it_did_not_train(generator, clip):
