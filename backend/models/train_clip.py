@@ -20,6 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..adaptation.clip import VOCABULARY_FILE, WordTokenizer
+from ..errors import BadRequest
 from ..job import Job, Progress
 from .procedural.captions import TEMPLATES, Attributes, describe, matches, vocabulary
 from .procedural.stream import MaterialBank
@@ -54,6 +55,14 @@ class ClipTraining:
     bank: int = 6144
     refresh: int = 24
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.warmup, self.bank) < 1 or self.batch < 2 or self.refresh < 0:
+            raise BadRequest(
+                "Give steps, warmup and bank of at least 1, a batch of at least 2, a refresh of at least 0."
+            )
+        if not self.learning_rate > 0 or not self.weight_decay >= 0:
+            raise BadRequest("Give a learning rate above 0 and a weight decay of at least 0.")
 
 
 def augment(images: Tensor, rng: torch.Generator) -> Tensor:
@@ -134,8 +143,7 @@ def retrieval(model: Any, tokenizer: WordTokenizer, *, seed: int = 987_654, batc
 def save_clip(
     folder: Path, model: torch.nn.Module, tokenizer: WordTokenizer, config: dict[str, Any], card: dict[str, Any]
 ) -> None:
-    """Write a folder that open_clip's own "local-dir:" reads; float16, each file whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Fill a folder that open_clip's own "local-dir:" reads; float16, each file whole or not at all."""
     words = {"words": tokenizer.words, "context_length": tokenizer.context_length, "templates": TEMPLATES}
     weights = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in model.state_dict().items()}
     (folder / "weights.tmp").write_bytes(save(weights))
@@ -148,6 +156,7 @@ def save_clip(
 def train_clip(settings: ClipTraining, out: Path, job: Job | None = None) -> dict[str, Any]:
     """Train one CLIP and write it to the folder `out`; every 200 steps what there is so far. Returns its card."""
     job = job or Job()
+    out.mkdir(parents=True, exist_ok=True)  # now, and not when minutes of training are to be saved
     torch.manual_seed(settings.seed)
     model, tokenizer, config = build(settings.role)
     bank = MaterialBank(

@@ -7,6 +7,7 @@ add. The discriminator looks through the built-in CLIP's frozen token maps.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,11 +21,11 @@ from torch import Tensor
 
 from ...stylegan2.checkpoints import save_generator
 from ...stylegan2.config import GeneratorConfig
-from ...stylegan2.inputs import draw_inputs
 from ...stylegan2.networks import Generator
 from ...stylegan2.training.discriminator import Discriminator
 from ...stylegan2.training.trainer import GanTrainer, GanTraining, sample_sheet, train
 from ..adaptation.clip import Clip, load_clip
+from ..errors import BadRequest
 from ..job import Job, Progress
 from .procedural.stream import MaterialBank
 
@@ -42,9 +43,11 @@ ARCHITECTURE = GeneratorConfig(
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorTraining:
-    """The procedural recipe; `gan` holds the optimisation.
-
-    save_every  images between checkpoints, each with a sample sheet and the weights so far
+    """bank, refresh   pictures kept, and how many are made anew for each batch
+    tinted          share of pictures in a named colour
+    save_every      images between checkpoints, each with a sample sheet and the weights so far
+    gan             the optimisation. images, batch: real pictures in all, and in a step; average_images: half-life of
+                    the averaged weights, which are the result; range_weight: of the loss against values beyond [-1, 1]
     """
 
     gan: GanTraining = field(default_factory=GanTraining)
@@ -53,6 +56,12 @@ class GeneratorTraining:
     tinted: float = 0.0
     save_every: int = 4_000
 
+    def __post_init__(self) -> None:
+        if min(self.bank, self.save_every) < 1 or self.refresh < 0 or not 0 <= self.tinted <= 1:
+            raise BadRequest(
+                "Give a bank and save_every of at least 1, a refresh of at least 0, and tinted from 0 to 1."
+            )
+
 
 class TokenMaps:
     """The token maps of every layer of a CLIP's vision transformer, as [N, C, h, w], differentiable in the pixels."""
@@ -60,18 +69,19 @@ class TokenMaps:
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
         self._blocks = clip.model.visual.transformer.resblocks
-        self._maps: list[Tensor] = []
-        for block in self._blocks:
-            block.register_forward_hook(lambda _module, _inputs, output: self._maps.append(output))
 
     @property
     def channels(self) -> list[int]:
         return [self._clip.model.visual.conv1.out_channels] * len(self._blocks)
 
     def __call__(self, images: Tensor) -> Sequence[Tensor]:
-        self._maps.clear()
-        self._clip.embed_images(images)
-        return [self._as_map(tokens) for tokens in self._maps]
+        found: list[Tensor] = []
+        # The CLIP is shared with whoever else loads it, so nothing of ours stays hooked to it.
+        with contextlib.ExitStack() as hooks:
+            for block in self._blocks:
+                hooks.enter_context(block.register_forward_hook(lambda _block, _inputs, tokens: found.append(tokens)))
+            self._clip.embed_images(images)
+        return [self._as_map(tokens) for tokens in found]
 
     @staticmethod
     def _as_map(tokens: Tensor) -> Tensor:
@@ -96,8 +106,8 @@ def material_batches(settings: GeneratorTraining, size: int) -> Iterator[Tensor]
 
 def grid_picture(images: Tensor, columns: int) -> Image.Image:
     """Images [N, 3, H, W] in [-1, 1] side by side in rows."""
-    n = images.shape[0]
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    n = len(images)
+    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     rows = [np.concatenate(list(pixels[i : i + columns]), axis=1) for i in range(0, n - n % columns, columns)]
     return Image.fromarray(np.concatenate(rows, axis=0))
 
@@ -108,7 +118,8 @@ def train_generator(settings: GeneratorTraining, out: Path, work: Path, job: Job
     A checkpoint found in `work` is continued.
     """
     job = job or Job()
-    work.mkdir(parents=True, exist_ok=True)
+    for folder in (out.parent, work):  # now, and not when an hour of training is to be saved
+        folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.gan.seed)
     generator = Generator(ARCHITECTURE)
     maps = TokenMaps(load_clip("builtin"))
@@ -120,18 +131,20 @@ def train_generator(settings: GeneratorTraining, out: Path, work: Path, job: Job
     started, first = time.monotonic(), trainer.steps_done
     card: dict[str, Any] = {"settings": asdict(settings), "architecture": asdict(ARCHITECTURE)}
 
+    def keep(generator: Generator) -> None:
+        save_generator(generator, out, metadata={"licence": "CC0-1.0"})
+
     def after_step(trainer: GanTrainer, losses: dict[str, float]) -> None:
         done = trainer.steps_done
         if done % every == 0 or done == steps:
             trainer.save(checkpoint)
-            save_generator(trainer.finished(), out, metadata={"licence": "CC0-1.0"})
-            seeds = range(40)
-            sheet = sample_sheet(trainer.average, seeds, draw_inputs(ARCHITECTURE, list(seeds)))
-            grid_picture(sheet, 10).save(work / f"sheet-{done * settings.gan.batch:07d}.png")
+            keep(trainer.finished())
+            sheet = grid_picture(sample_sheet(trainer.average, range(40)), columns=10)
+            sheet.save(work / f"sheet-{done * settings.gan.batch:07d}.png")
         rate = (done - first) * settings.gan.batch / (time.monotonic() - started)
         job.report(Progress(done=done, total=steps, stage="generator", numbers=losses | {"images_per_s": rate}))
         job.check()
 
-    train(trainer, material_batches(settings, ARCHITECTURE.resolution), after_step=after_step)
+    keep(train(trainer, material_batches(settings, ARCHITECTURE.resolution), after_step=after_step))
     card["images"] = trainer.steps_done * settings.gan.batch
     return card

@@ -6,23 +6,26 @@ It knows nothing of where the pictures or the discriminator's features come from
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..inputs import SynthesisInputs, sample_inputs
+from ..errors import ConfigError
+from ..inputs import draw_inputs, sample_inputs
+from ..latents import z_from_seed
 from ..networks import Generator
 from .discriminator import Discriminator, discriminator_loss, generator_loss, range_loss
 
 
 @dataclass(frozen=True, kw_only=True)
 class GanTraining:
-    """learning_rate, betas  of both Adams
-    average_images  half-life of the averaged generator, in images
-    range_weight    of the loss that keeps pictures within [-1, 1]
+    """images, batch         how many real pictures in all, and in a step
+    learning_rate, betas  of both Adams
+    average_images        half-life of the averaged generator, in images
+    range_weight          of the loss that keeps pictures within [-1, 1]
     """
 
     images: int = 60_000
@@ -33,13 +36,19 @@ class GanTraining:
     range_weight: float = 10.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if min(self.images, self.batch) < 1 or not min(self.learning_rate, self.average_images) > 0:
+            raise ConfigError("Give at least 1 image and a batch of 1, and a learning rate and average above 0.")
+        if not self.range_weight >= 0:
+            raise ConfigError("Give a range weight of at least 0.")
+
     @property
     def steps(self) -> int:
         return -(-self.images // self.batch)
 
 
 class GanTrainer:
-    """One generator, one discriminator, one average; `step` by `step`.
+    """One generator, one discriminator, one average; `step` by `step`. Trains where the generator is.
 
     average  the generator to keep: an exponential average of the trained one's weights
     """
@@ -56,9 +65,9 @@ class GanTrainer:
 
     def fakes(self) -> Tensor:
         """A batch of the generator's pictures, with gradient: [batch, 3, R, R]."""
-        config = self.generator.config
-        z = torch.randn(self.settings.batch, config.z_dim, generator=self.rng)
-        inputs = sample_inputs(config, self.settings.batch, generator=self.rng)
+        config, device = self.generator.config, self.generator.mapping.w_avg.device
+        z = torch.randn(self.settings.batch, config.z_dim, generator=self.rng).to(device)
+        inputs = sample_inputs(config, self.settings.batch, generator=self.rng).to(device)
         w = self.generator.mapping(z)
         return self.generator.synthesize(w[:, None].expand(-1, config.num_ws, -1), inputs)
 
@@ -101,7 +110,8 @@ class GanTrainer:
         """The averaged generator with its mean latent, ready to be saved."""
         generator = copy.deepcopy(self.average).eval()
         z = torch.randn(10_000, generator.config.z_dim, generator=torch.Generator().manual_seed(0))
-        generator.mapping.w_avg.copy_(generator.mapping(z).mean(0))
+        w_avg = generator.mapping.w_avg
+        w_avg.copy_(generator.mapping(z.to(w_avg)).mean(0))
         return generator
 
     def state(self) -> dict[str, object]:
@@ -122,7 +132,7 @@ class GanTrainer:
         partial.replace(path)
 
     def resume(self, path: Path) -> None:
-        """Continue from a checkpoint of the same settings."""
+        """Continue from a checkpoint of the same settings; the data are the caller's and begin anew."""
         state = torch.load(path, weights_only=True)
         self.generator.load_state_dict(state["generator"])
         self.average.load_state_dict(state["average"])
@@ -145,8 +155,9 @@ def train(
     return trainer.finished()
 
 
-def sample_sheet(generator: Generator, seeds: range, inputs: SynthesisInputs) -> Tensor:
-    """Pictures of fixed latents, [len(seeds), 3, H, W]: the same at every call, to watch training by."""
-    z = torch.stack([torch.randn(generator.config.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds])
-    with torch.no_grad():
-        return generator.synthesize(generator.map(z), inputs)
+@torch.no_grad()
+def sample_sheet(generator: Generator, seeds: Sequence[int]) -> Tensor:
+    """The pictures of some seeds, [len(seeds), 3, R, R]: of the same latents at every call, to watch training by."""
+    device = generator.mapping.w_avg.device
+    z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in seeds]).to(device)
+    return generator.synthesize(generator.map(z), draw_inputs(generator.config, seeds).to(device))

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 from latent_loom.backend.adaptation.clip import load_clip
-from latent_loom.backend.errors import Cancelled
+from latent_loom.backend.errors import BadRequest, Cancelled
 from latent_loom.backend.job import Job
-from latent_loom.backend.models.train_clip import contrastive_loss
+from latent_loom.backend.models.train_clip import ClipTraining, contrastive_loss
 from latent_loom.backend.models.train_generator import GeneratorTraining, TokenMaps, train_generator
 from latent_loom.stylegan2.checkpoints import load_generator
+from latent_loom.stylegan2.errors import ConfigError
 from latent_loom.stylegan2.training.trainer import GanTraining
 
 
@@ -25,6 +26,10 @@ def test_the_generators_recipe_leaves_weights_a_sheet_and_a_checkpoint_and_goes_
     train_generator(settings(8), out, work, Job(seen.append))
     assert [p.done for p in seen] == [3, 4]
     assert not torch.equal(first.synthesis.b4.conv1.weight, load_generator(out).synthesis.b4.conv1.weight)
+    trained = out.read_bytes()
+    out.unlink()
+    train_generator(settings(8), out, work)  # nothing is left to train, and the result is written all the same
+    assert out.read_bytes() == trained
 
 
 def test_a_cancelled_recipe_stops_after_the_step_it_is_in(tmp_path):
@@ -41,6 +46,31 @@ def test_token_maps_are_those_of_every_layer_and_carry_gradients_to_the_pixels()
     assert [tuple(m.shape) for m in seen] == [(2, 128, 8, 8)] * 4 and maps.channels == [128] * 4
     seen[0].sum().backward()
     assert images.grad is not None and images.grad.abs().sum() > 0
+
+
+def test_token_maps_leave_no_hook_on_the_clip_that_others_share():
+    clip = load_clip("builtin")
+    TokenMaps(clip)(torch.rand(1, 3, 64, 64))
+    assert not any(block._forward_hooks for block in clip.model.visual.transformer.resblocks)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "change"),
+    [
+        (GanTraining, {"images": 0}),
+        (GanTraining, {"batch": 0}),
+        (GanTraining, {"learning_rate": 0.0}),
+        (GanTraining, {"range_weight": -1.0}),
+        (GeneratorTraining, {"bank": 0}),
+        (GeneratorTraining, {"tinted": 1.5}),
+        (ClipTraining, {"steps": 0}),
+        (ClipTraining, {"batch": 1}),
+        (ClipTraining, {"learning_rate": float("nan")}),
+    ],
+)
+def test_settings_that_train_nothing_are_refused(recipe, change):
+    with pytest.raises((BadRequest, ConfigError), match=r"^Give .*\.$"):
+        recipe(**change)
 
 
 def test_every_true_pair_counts_as_a_positive():
