@@ -17,11 +17,24 @@ PREVIEW_NAME = "Loom Preview"
 _buffers: dict[str, np.ndarray] = {}
 
 
+class UnreadableFileError(Exception):
+    """A file that the backend says it wrote cannot be read here; the text is one sentence."""
+
+
+def _read(path: Path) -> bpy.types.Image:
+    try:
+        return bpy.data.images.load(str(path))
+    except RuntimeError as error:
+        raise UnreadableFileError(
+            f"Blender cannot read {path}; choose an output folder that the backend and Blender both see."
+        ) from error
+
+
 def load(path: Path, map_name: str, record: Mapping[str, Any]) -> bpy.types.Image:
     """The picture in `path`; a data-block that shows this file already is read again instead of a second one made."""
     image = next((one for one in bpy.data.images if _same_file(one, path)), None)
     if image is None:
-        image = bpy.data.images.load(str(path))
+        image = _read(path)
     else:
         image.reload()
     if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
@@ -32,7 +45,7 @@ def load(path: Path, map_name: str, record: Mapping[str, Any]) -> bpy.types.Imag
 
 def load_sequence(files: Sequence[Path], record: Mapping[str, Any]) -> bpy.types.Image:
     """The numbered files of a walk as one image sequence."""
-    image = bpy.data.images.load(str(files[0]))
+    image = _read(files[0])
     image.source = "SEQUENCE"
     image.name = files[0].parent.name
     _describe(image, "color", record)

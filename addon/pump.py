@@ -13,7 +13,7 @@ import bpy
 from ..protocol.client import BackendLost
 from . import icons, images, root, runtime, setup, troubles
 from .child import Launch
-from .job import FINISHED, Job
+from .job import FAILED, FINISHED, Job
 from .params import BadInput
 from .session import LOST, OFF
 
@@ -60,7 +60,11 @@ def step(wait_s: float = 0.0) -> None:
     for job in changes.ended:
         _show_preview(job)
         if job.on_end is not None:
-            job.on_end(job)
+            try:
+                job.on_end(job)
+            except images.UnreadableFileError as error:
+                job.state, job.trouble = FAILED, troubles.trouble(str(error))
+                session.trouble = job.trouble
         if job.type in LISTS:
             show_lists()
     if changes.redraw:

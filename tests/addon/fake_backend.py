@@ -85,6 +85,10 @@ def adapt(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "result", ({"style": style, "seconds": 0.1}, {})
 
 
+LOST_SEED = 404
+"""Files of this seed are named in the answer and are not there: a backend that sees another disk than Blender does."""
+
+
 def pictures(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     out = Path(params["out"])
     files = []
@@ -96,7 +100,8 @@ def pictures(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             picture = clouds(number, params["size"])
             if which == "normal":
                 picture[:] = (128, 128, 255)
-            Image.fromarray(picture if which in ("color", "normal") else picture[..., 0]).save(out / name)
+            if number != LOST_SEED:
+                Image.fromarray(picture if which in ("color", "normal") else picture[..., 0]).save(out / name)
             files.append({"seed": number, "map": which, "path": str(out / name)})
         yield "progress", {"done": done, "total": len(numbers), "stage": type}
     yield "result", ({"files": files, "frames": len(numbers), "out": str(out), "seconds": 0.1}, {})

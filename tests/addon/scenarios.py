@@ -201,6 +201,12 @@ def generating_loads_every_map_with_its_colour_space_and_where_it_came_from():
     assert record["params"]["seeds"] == [5] and record["params"]["size"] == [64, 64]
 
 
+def files_that_blender_cannot_read_are_told_in_a_sentence():
+    bpy.context.scene.loom.seed = 404
+    fails_with(bpy.ops.loom.generate, "cannot read", "choose an output folder")
+    assert "cannot read" in part("runtime").session().trouble.sentence
+
+
 def generating_again_reads_the_same_files_into_the_same_images():
     bpy.ops.loom.generate()
     bpy.ops.loom.generate()
