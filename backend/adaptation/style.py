@@ -2,7 +2,7 @@
 
 A style is linear: at strength a, parameter p becomes p + a * delta(p). So styles are sliders, add to one another, and
 fold into an ordinary checkpoint. In the file a tensor named "P" is delta(P) itself; a pair "P.lora_up" [O, r] and
-"P.lora_down" [r, I, k, k] is a low-rank delta, their product over r.
+"P.lora_down" [r, I, k, k] is a low-rank delta: their product, summed over r.
 """
 
 from __future__ import annotations
@@ -117,6 +117,10 @@ class Style:
                 raise BadCheckpoint(
                     f"The style file {path.name} holds numbers that are not finite ({name}); train it again."
                 )
+        try:
+            expand(tensors)
+        except (KeyError, RuntimeError) as error:
+            raise BadCheckpoint(f"The style file {path.name} holds half a low-rank change; train it again.") from error
         return cls(info=info, tensors=tensors, thumbnail=None if thumbnail is None else thumbnail.numpy())
 
     @staticmethod

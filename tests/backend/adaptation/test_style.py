@@ -102,6 +102,13 @@ def test_a_style_with_nan_is_refused(tmp_path):
         Style.load(tmp_path / "n.safetensors")
 
 
+@pytest.mark.parametrize("down", [{}, {"synthesis.b4.conv1.weight" + DOWN: torch.zeros(3, 8, 3, 3)}])
+def test_half_a_low_rank_change_is_refused(tmp_path, down):
+    make_style(**{"synthesis.b4.conv1.weight" + UP: torch.zeros(8, 2)} | down).save(tmp_path / "half.safetensors")
+    with pytest.raises(BadCheckpoint, match="half a low-rank change"):
+        Style.load(tmp_path / "half.safetensors")
+
+
 def test_unknown_fields_of_a_newer_version_are_passed_over():
     newer = {"format": 1, "name": "a", "generator": "g", "generator_hash": "h", "source": "s", "target": "t"}
     newer |= {"method": "style", "iterations": 1, "seed": 0, "clips": ["builtin"], "mood": "sunny"}
