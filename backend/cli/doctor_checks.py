@@ -44,7 +44,6 @@ def all_checks(data: Path | None, connection_path: Path | None, threads: int | N
         ("built-in models", check_builtin_models),
         ("styles", lambda: check_styles(data)),
         ("self-test", check_texture),
-        ("compiler", check_compiler),
         ("connection", lambda: check_connection(connection_path or connection.default_path())),
     )
     for name, check in checks:
@@ -69,12 +68,13 @@ def check_versions() -> Check:
 
 
 def check_device() -> Check:
-    import torch
+    """The device that the service and the command line compute on."""
+    from ..service.device import find_device
 
-    if torch.cuda.is_available():
-        memory = torch.cuda.get_device_properties(0).total_memory / 2**30
-        return Check(name="device", state="ok", said=f"{torch.cuda.get_device_name(0)}, {memory:.1f} GiB.")
-    return Check(name="device", state="ok", said="The processor (no GPU that PyTorch can use was found).")
+    device = find_device()
+    if device.torch_name == "cpu":
+        return Check(name="device", state="ok", said="The processor (no GPU that PyTorch can use was found).")
+    return Check(name="device", state="ok", said=f"{device.label}, {device.memory_mib / 1024:.1f} GiB.")
 
 
 def check_threads(threads: int | None) -> Check:
@@ -147,16 +147,6 @@ def check_texture() -> Check:
         said = "The built-in generator makes a wrong picture; install latent-loom and PyTorch again."
         return Check(name="self-test", state="fail", said=said)
     return Check(name="self-test", state="ok", said="A 64x64 texture, the same twice.")
-
-
-def check_compiler() -> Check:
-    compiler = next((name for name in ("c++", "g++", "clang++", "cl") if shutil.which(name)), None)
-    if compiler and (shutil.which("ninja") or shutil.which("ninja", path=str(Path(sys.executable).parent))):
-        return Check(name="compiler", state="ok", said=f"{shutil.which(compiler)} and ninja.")
-    missing = "no ninja" if compiler else "no C++ compiler"
-    return Check(
-        name="compiler", state="warn", said=f"There is {missing}: native kernels are not built, PyTorch's are used."
-    )
 
 
 def check_connection(path: Path) -> Check:

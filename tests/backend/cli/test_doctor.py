@@ -42,9 +42,14 @@ def test_a_data_folder_that_cannot_be_written_says_what_to_do(tmp_path):
     assert check.state == "fail" and "--data" in check.said
 
 
-def test_a_missing_compiler_is_a_warning_only(monkeypatch):
-    monkeypatch.setattr(doctor_checks.shutil, "which", lambda name, path=None: None)
-    assert doctor_checks.check_compiler().state == "warn"
+def test_the_device_that_is_told_is_the_one_that_computes(monkeypatch):
+    from latent_loom.backend.service import device
+
+    apple = device.Device(torch_name="mps", label="Apple GPU", memory_mib=16384)
+    monkeypatch.setattr(device, "find_device", lambda: apple)
+    assert doctor_checks.check_device().said == "Apple GPU, 16.0 GiB."
+    monkeypatch.setattr(device, "find_device", lambda: device.Device(torch_name="cpu", label="cpu", memory_mib=1))
+    assert "processor" in doctor_checks.check_device().said
 
 
 def test_no_connection_file_is_fine_and_a_leftover_one_is_a_warning(tmp_path):
