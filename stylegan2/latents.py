@@ -37,7 +37,7 @@ def truncate(w: Tensor, w_mean: Tensor, psi: float, cutoff: int | None = None) -
     psi     1 = unchanged (bit for bit), 0 = the mean image
     cutoff  only the first `cutoff` of the L vectors are pulled; None = all
     Raises  ShapeError
-    Source  Karras et al. 2019, section 3.1 and appendix B
+    Source  Karras et al. 2019, appendix B
     """
     if w.ndim != 3 or w_mean.shape != w.shape[-1:]:
         raise ShapeError(f"Truncation needs w [N, L, C] and a mean [C], not {list(w.shape)} and {list(w_mean.shape)}.")

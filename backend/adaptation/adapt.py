@@ -4,7 +4,7 @@ Two copies of one generator are shown the same latents and the same noise; the d
 by CLIP, is turned until it points the way that the target's text differs from the source's. Only the tensors of the
 chosen method are trained (`methods`), and they are the result.
 
-Source  Gal et al. 2021, section 4
+Source  Gal et al. 2021
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Snapshot:
 class Adaptation:
     """One run, step by step: `step` trains, `snapshot` measures, `style` gives the result.
 
-    generator  float32, left as it was
-    clips      their losses are added
-    judge      measures; None = the built-in judge where all the words are built-in ones, else the first of `clips`
+    generator  float32; its weights are left as they were
+    clips      their losses are added; None = those that the settings name
+    judge      measures; None = the built-in judge where the built-in CLIP alone trains, else the first of `clips`
     Raises     PromptError for prompts that a CLIP cannot read
     """
 

@@ -16,7 +16,7 @@ SAFE_NORM = 1e-2
 def text_direction(clip: Clip, source: str, target: str) -> Tensor:
     """dT = normalise(mean over templates of E_T(target) - E_T(source)): [D].
 
-    Source  Gal et al. 2021, equation 4, with the templates of Radford et al. 2021
+    Source  Gal et al. 2021 (the directional CLIP loss), with the templates of Radford et al. 2021
     Raises  PromptError if the CLIP sees no difference between the two
     """
     difference = (clip.embed_prompt(target) - clip.embed_prompt(source)).mean(0)
@@ -30,7 +30,7 @@ def text_direction(clip: Clip, source: str, target: str) -> Tensor:
 def directional_loss(source: Tensor, adapted: Tensor, direction: Tensor) -> Tensor:
     """mean(1 - cos(E(G_t) - E(G_s), dT)): source, adapted [N, D], direction [D] unit.
 
-    The image direction's norm is sqrt(|d|^2 + SAFE_NORM^2). Source: Gal et al. 2021, equation 4.
+    The image direction's norm is sqrt(|d|^2 + SAFE_NORM^2). Source: Gal et al. 2021.
     """
     d = adapted - source
     norm = torch.sqrt(d.square().sum(-1) + SAFE_NORM**2)
@@ -46,7 +46,7 @@ def in_domain_loss(source: Tensor, adapted: Tensor) -> Tensor:
     """In-domain angle consistency: pictures that differed before shall differ as much afterwards; [N, D] each.
 
     2 / (n (n-1)) * sum_{i>j} (cos(E(G_s,i), E(G_s,j)) - cos(E(G_t,i), E(G_t,j)))^2.
-    Source: Alanov et al. 2022 (HyperDomainNet), section 4.2.
+    Source: Alanov et al. 2022 (HyperDomainNet).
     """
     n = source.shape[0]
     if n < 2:

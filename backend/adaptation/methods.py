@@ -6,9 +6,9 @@ parameters. Nothing else of the method exists: training, saving, blending and ex
     lowrank  rank-r updates of every 3x3 convolution, offsets of style and layer biases, ToRGB whole.   some 100 KB
              For most things: colour, patches, relief. Source: Hu et al. 2021 (LoRA), here on convolutions.
     style    StyleSpace offsets: one number for each input channel of each modulated layer.             a few KB
-             For changes of surface on large generators. Source: Alanov et al. 2023 (StyleDomain), section 4.
+             For changes of surface on large generators. Source: Alanov et al. 2023 (StyleDomain).
     full     every convolution with its style layer, bias and noise strength, and the constant.         as the generator
-             For changes of shape. Source: Gal et al. 2021 (StyleGAN-NADA), section 4.
+             For changes of shape. Source: Gal et al. 2021 (StyleGAN-NADA).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def _cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
-    """Keys' cubic kernel (Keys 1981, equation 4), the one that CLIP's own preprocessing uses through Pillow."""
+    """Keys' cubic kernel (Keys 1981), the one that CLIP's own preprocessing uses through Pillow."""
     x = np.abs(x)
     near = (a + 2) * x**3 - (a + 3) * x**2 + 1
     far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a

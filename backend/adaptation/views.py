@@ -1,7 +1,7 @@
 """Random views of a batch, the same for both generators: a CLIP shall not be pleased by one pixel pattern at one place.
 
-Source  the random augmentations of Frans et al. 2021 (CLIPDraw, section 3) and Kwon and Ye 2022 (CLIPstyler, section
-        3.2), here shared by the pair, because StyleGAN-NADA compares two pictures of one latent.
+Source  the random augmentations of Frans et al. 2021 (CLIPDraw) and Kwon and Ye 2022 (CLIPstyler), here shared by the
+        pair, because StyleGAN-NADA compares two pictures of one latent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How seamless textures are, and whether a large one repeats itself: measures over many pictures (docs: measures)."""
+"""How seamless textures are, and whether a large one repeats itself: measures over many pictures."""
 
 from __future__ import annotations
 

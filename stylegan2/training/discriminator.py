@@ -85,7 +85,7 @@ class Discriminator(nn.Module):
 
 
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """The hinge loss, summed over heads. Source: Lim and Ye 2017, equation 6."""
+    """The hinge loss, summed over heads. Source: Lim and Ye 2017."""
     return torch.stack([F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True)]).sum()
 
 
