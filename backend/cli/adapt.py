@@ -35,7 +35,7 @@ def add(commands) -> None:
     parser.add_argument("--rank", type=values.count, metavar="N", help="rank of low-rank updates (method lowrank)")
     parser.add_argument(
         "--clip", action="append", metavar="NAME", dest="clips",
-        help="CLIP that judges the pictures, like ViT-B-32:openai; again for several (default: builtin)",
+        help="CLIP that leads the training, like ViT-B-32:openai; again for several (default: builtin)",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace a style of the same name")
     add_common(parser)
