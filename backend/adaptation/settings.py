@@ -25,7 +25,7 @@ class AdaptSettings:
     gamut             weight of the loss that keeps colours within what a picture can hold
     psi               truncation of the training latents; 1 = none
     mixing            share of pictures whose latents are mixed at a random layer, the same for both generators
-    diversity_floor   "auto" goes back to the last snapshot that keeps this share of the source's diversity
+    diversity_floor   "auto" goes back to the best snapshot that keeps this share of the source's diversity
     preview_every     iterations between previews; 0 = none
     tile              padding of both generators; None = as the generator was trained
     """
