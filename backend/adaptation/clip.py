@@ -157,8 +157,8 @@ def load_clip(name: str, device: str = "cpu") -> Clip:
             near = difflib.get_close_matches(architecture, open_clip.list_models(), n=3)
             raise NotFound(
                 f"open_clip has no model {architecture!r}; "
-                + (f"did you mean {' or '.join(near)}? " if near else "")
-                + f"Built in are {_builtin_names()}."
+                + (f"did you mean {' or '.join(near)}? Built in are " if near else "built in are ")
+                + f"{_builtin_names()}."
             )
         if tag not in tags:
             raise NotFound(f"{architecture!r} has no weights {tag!r}; there are: {', '.join(tags)}.")

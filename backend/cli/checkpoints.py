@@ -33,7 +33,7 @@ def add(commands) -> None:
 
 
 def run_import(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    if not args.file.is_file():
+    if not args.file.exists():
         raise NotFound(f"There is no file {str(args.file)!r}; check the path.")
     params = {
         "file": str(args.file.absolute()),

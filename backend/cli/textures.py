@@ -64,7 +64,7 @@ def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.name:
         params["name"] = args.name
     value = call(args, console, "generate", params)
-    console.say(f"{len(value['files'])} files in {args.out} ({value['seconds']:.1f} s).")
+    console.say(f"{counted(len(value['files']), 'file')} in {args.out} ({value['seconds']:.1f} s).")
     return value
 
 
@@ -79,7 +79,7 @@ def run_walk(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "out": str(args.out.absolute()),
     }
     value = call(args, console, "walk", params)
-    console.say(f"{value['frames']} frames in {args.out} ({value['seconds']:.1f} s).")
+    console.say(f"{counted(value['frames'], 'frame')} in {args.out} ({value['seconds']:.1f} s).")
     return value
 
 
@@ -99,3 +99,8 @@ def run_batch(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         )
         raise UnfinishedError(sentence, value)
     return value
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: "1 file", "2 files"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...protocol import VERSION
-from ..errors import AlreadyExists, BadRequest, Cancelled, NotFound
+from ..errors import AlreadyExists, BadRequest, Cancelled, CannotWrite, NotFound
 from ..job import Job
 from .parameters import parse
 
@@ -227,7 +227,7 @@ def import_(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Ans
     from ...stylegan2.checkpoints import import_checkpoint
 
     (asked,) = parse("import", params, ImportRequest)
-    if not asked.file.is_file():
+    if not asked.file.exists():
         raise NotFound(f"There is no file {str(asked.file)!r}; check the path.")
     generator = import_checkpoint(asked.file)
     entry = context.store.add_generator(generator, asked.name, overwrite=asked.overwrite)
@@ -236,8 +236,12 @@ def import_(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Ans
 
 def export(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     from ...stylegan2.checkpoints import export_rosinality, save_generator
+    from ..textures.files import open_folder
 
     (asked,) = parse("export", params, ExportRequest)
+    if asked.file.is_dir():
+        raise CannotWrite(f"{str(asked.file)!r} is a folder; give the name of a file to write.")
+    open_folder(asked.file.parent)  # refused before the work, in a sentence that names no temporary file
     store = context.store
     chosen = [(asked.style, asked.strength)] if asked.style is not None else []
     name = asked.generator or (store.style(asked.style).info.generator if asked.style is not None else "builtin")

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from latent_loom.backend.cli import quick_styles
+from latent_loom.backend.cli import main, quick_styles
 from latent_loom.backend.job import Job
 from PIL import Image
 
@@ -182,6 +182,9 @@ ADAPT = ("adapt", "--generator", "tiny", "--name", "new", "--iterations", "1")
         (("import", "no-such.pkl"), "not_found", "no-such.pkl"),
         (("styles", "rename", "no-such", "new"), "not_found", "no-such"),
         (("export", "--generator", "no-such", "x.pt"), "not_found", "no-such"),
+        (("export", "--generator", "tiny", "."), "cannot_write", "is a folder; give the name of a file"),
+        (("import", ".", "--name", "folder"), "bad_checkpoint", "is a folder; give the model file"),
+        (("models", "--words", "nobody"), "not_found", "no model 'nobody'; built in are builtin"),
     ],
 )
 def test_bad_input_is_one_sentence_with_its_code(loom, tmp_path, monkeypatch, line, code, said):
@@ -196,6 +199,21 @@ def test_an_output_folder_that_cannot_be_written_is_said_before_any_work(loom, t
     (tmp_path / "file").write_text("in the way")
     done = loom("generate", *TINY, "--out", tmp_path / "file" / "out")
     assert (done.code, done.value["error"]["code"]) == (1, "cannot_write")
+
+
+def test_an_export_makes_its_folder_and_names_no_temporary_file_where_it_cannot(loom, tmp_path):
+    file = tmp_path / "new" / "tiny.safetensors"
+    done = loom("export", "--generator", "tiny", file)
+    assert done.code == 0 and file.is_file(), done.complaint
+    done = loom("export", "--generator", "tiny", file / "below" / "tiny.safetensors")
+    assert (done.code, done.value["error"]["code"]) == (1, "cannot_write")
+    assert str(file / "below") in done.complaint and ".part" not in done.complaint
+
+
+@pytest.mark.parametrize(("seeds", "said"), [("3", "1 file in "), ("3,4", "2 files in ")])
+def test_one_file_is_not_called_files(data, capsys, tmp_path, seeds, said):
+    assert main.main(["generate", *TINY, "--seeds", seeds, "--out", str(tmp_path), "--data", str(data)]) == 0
+    assert capsys.readouterr().out.startswith(said)
 
 
 def test_a_truncated_checkpoint_is_refused(loom, data, tmp_path):
