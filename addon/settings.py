@@ -18,7 +18,6 @@ METHODS = (
     ("auto", "Automatic", "The small method that does best for this texture model"),
     ("style", "Style Vectors", "Fastest and smallest: moves the strengths of features only"),
     ("lowrank", "Low Rank", "Small changes to every layer"),
-    ("layers", "Some Layers", "Retrains the layers that matter most"),
     ("full", "Everything", "Retrains the whole model: slow, large files, strongest changes"),
 )
 
@@ -59,8 +58,8 @@ class LoomSettings(bpy.types.PropertyGroup):
     count: IntProperty(
         name="Variations", default=1, min=1, max=1000, soft_max=16, description="How many, counting the seed up"
     )
-    width: IntProperty(name="Width", default=512, min=16, max=16384, subtype="PIXEL")
-    height: IntProperty(name="Height", default=512, min=16, max=16384, subtype="PIXEL")
+    width: IntProperty(name="Width", default=512, min=16, max=8192, subtype="PIXEL")
+    height: IntProperty(name="Height", default=512, min=16, max=8192, subtype="PIXEL")
     tile_x: BoolProperty(name="X", default=True, description="The left edge meets the right one without a seam")
     tile_y: BoolProperty(name="Y", default=True, description="The top edge meets the bottom one without a seam")
     variety: FloatProperty(

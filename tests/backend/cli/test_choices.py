@@ -1,11 +1,16 @@
-"""The parser names choices without importing what defines them, since that imports torch. Here both are compared."""
+"""The parser names choices without importing what defines them, since that imports torch; so does the add-on, which
+cannot import it. Here both are compared.
+"""
 
 from __future__ import annotations
+
+import ast
+from pathlib import Path
 
 from latent_loom.backend.adaptation.settings import METHOD_NAMES
 from latent_loom.backend.cli import adapt, main, values
 from latent_loom.backend.textures.files import FORMATS, MAPS
-from latent_loom.backend.textures.look import SEED_LIMIT, TILES
+from latent_loom.backend.textures.look import LARGEST_PX, SEED_LIMIT, SMALLEST_PX, TILES
 from latent_loom.backend.textures.pbr import PbrSettings
 
 
@@ -25,3 +30,13 @@ def test_maps_tiles_formats_and_seeds_are_those_of_the_textures():
     assert values.LARGEST_SEED == SEED_LIMIT - 1
     for normal in choices("generate", "--normal"):
         PbrSettings(normal=normal)
+
+
+def test_the_add_on_offers_the_methods_and_sizes_that_there_are():
+    tree = ast.parse((Path(__file__).parents[3] / "addon" / "settings.py").read_text(encoding="utf-8"))
+    (methods,) = (n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "METHODS")
+    assert {name for name, _, _ in ast.literal_eval(methods)} == {"auto", *METHOD_NAMES}
+    fields = {n.target.id: n.annotation for n in ast.walk(tree) if isinstance(n, ast.AnnAssign)}
+    for name in ("width", "height"):
+        limits = {k.arg: k.value.value for k in fields[name].keywords if k.arg in ("min", "max")}
+        assert limits == {"min": SMALLEST_PX, "max": LARGEST_PX}
