@@ -52,17 +52,6 @@ def load_sequence(files: Sequence[Path], record: Mapping[str, Any]) -> bpy.types
     return image
 
 
-def from_picture(name: str, picture: np.ndarray, map_name: str, record: Mapping[str, Any]) -> bpy.types.Image:
-    """A picture that has no file (uint8 [H, W, C], top row first), packed so that it survives saving."""
-    height, width = picture.shape[:2]
-    image = bpy.data.images.new(name, width, height, alpha=False)
-    _describe(image, map_name, record)
-    image.pixels.foreach_set(to_blender(picture))
-    image.update()
-    image.pack()
-    return image
-
-
 def show_preview(picture: np.ndarray) -> bpy.types.Image:
     """Put `picture` (uint8 [H, W, 3], top row first) into the one preview image; its buffer is kept for the next."""
     height, width = picture.shape[:2]

@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
 ZAP_DOMAIN = b"latent-loom"  # without a domain libzmq asks no handler for PLAIN
-PLAIN_USER = b"latent-loom"  # the token is the secret; any user name is taken
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Sheets of pictures with captions: before and after, contact sheets, strips of a walk. All return uint8 [H, W, 3].
+"""Sheets of pictures with captions: labelled rows, contact sheets, a picture repeated. All return uint8 [H, W, 3].
 
 Type is set in the scalable font that Pillow carries, so that a sheet looks the same on every machine.
 """
@@ -26,24 +26,6 @@ class Row:
     label: str
     pictures: Pictures
     note: str = ""
-
-
-def before_after_sheet(
-    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
-    *,
-    before: str = "before",
-    after: str = "after",
-    captions: Sequence[str] = (),
-    title: str = "",
-    note: str = "",
-    cell_px: int = 224,
-) -> np.ndarray:
-    """Two rows: what was, and below each picture what it became. `before` and `after` name the rows (the prompts)."""
-    rows = [
-        Row(label=before, note="before", pictures=[b for b, _ in pairs]),
-        Row(label=after, note="after", pictures=[a for _, a in pairs]),
-    ]
-    return grid_sheet(rows, captions=captions, title=title, note=note, cell_px=cell_px)
 
 
 def grid_sheet(
@@ -96,20 +78,9 @@ def contact_sheet(
     return np.asarray(sheet)
 
 
-def strip(pictures: Pictures, *, count: int = 12, cell_px: int = 112) -> np.ndarray:
-    """At most `count` pictures spread evenly over a sequence, side by side without borders: a walk at a glance."""
-    chosen = [pictures[i] for i in _spread(len(pictures), count)]
-    return np.concatenate([np.asarray(_fit(picture, cell_px)) for picture in chosen], axis=1)
-
-
 def tiled(picture: np.ndarray, rows: int = 2, columns: int = 2) -> np.ndarray:
     """The picture repeated, to show that it has no seam."""
     return np.tile(picture, (rows, columns) + (1,) * (picture.ndim - 2))
-
-
-def _spread(length: int, count: int) -> list[int]:
-    count = min(length, count)
-    return [round(i * (length - 1) / max(count - 1, 1)) for i in range(count)]
 
 
 def _fit(picture: np.ndarray, cell_px: int) -> Image.Image:

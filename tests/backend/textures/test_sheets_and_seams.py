@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from latent_loom.backend.textures.seam import repeat_score, seam_scores
-from latent_loom.backend.textures.sheets import Row, before_after_sheet, contact_sheet, grid_sheet, strip, tiled
+from latent_loom.backend.textures.sheets import Row, contact_sheet, grid_sheet, tiled
 
 from . import pictures
 
@@ -15,8 +15,9 @@ def places(sheet: np.ndarray, color: np.ndarray) -> np.ndarray:
     return (sheet == color[0, 0]).all(axis=-1)
 
 
-def test_a_before_and_after_sheet_shows_after_below_before():
-    sheet = before_after_sheet([(RED, BLUE)] * 3, before="stone", after="mossy stone", title="t", cell_px=64)
+def test_the_rows_of_a_sheet_lie_below_one_another_with_their_columns_aligned():
+    rows = [Row(label="stone", pictures=[RED] * 3), Row(label="mossy stone", note="after", pictures=[BLUE] * 3)]
+    sheet = grid_sheet(rows, title="t", cell_px=64)
     red, blue = places(sheet, RED), places(sheet, BLUE)
     assert red.sum() == blue.sum() == 3 * 64 * 64
     assert np.nonzero(red)[0].max() < np.nonzero(blue)[0].min()
@@ -49,13 +50,6 @@ def test_a_picture_that_is_not_square_or_not_colour_fits_whole():
     assert places(contact_sheet([wide], cell_px=64), RED).sum() == 64 * 32
     height = np.full((16, 16), 40000, np.uint16)
     assert (contact_sheet([height], cell_px=64) == 40000 >> 8).all(axis=-1).sum() == 64 * 64
-
-
-def test_a_strip_spreads_over_the_whole_sequence():
-    sequence = [np.full((8, 8, 3), 2 * n, np.uint8) for n in range(100)]
-    row = strip(sequence, count=5, cell_px=8)
-    assert row.shape == (8, 40, 3)
-    assert row[0, ::8, 0].tolist() == [0, 50, 100, 148, 198]
 
 
 def test_tiling_repeats_maps_of_any_depth():
