@@ -15,7 +15,7 @@ SOURCES = $(shell find addon protocol backend stylegan2 -name '*.py' -o -name '*
 
 demo: .venv/.installed dist/.built
 	@$(MAKE) --no-print-directory .env-bpy45/.installed
-	@zip=$$(ls dist/*.zip 2>/dev/null | head -n 1); set --; \
+	@zip=$$(ls -t dist/*.zip 2>/dev/null | head -n 1); set --; \
 	if [ -n "$$zip" ] && [ -x .env-bpy45/bin/python ]; then set -- --blender .env-bpy45/bin/python --addon-zip "$$zip"; fi; \
 	$(RUN)/latent-loom demo --out demo "$$@" $(DEMO_OPTIONS)
 

@@ -27,7 +27,7 @@ class LOOM_OT_backend_setup(bpy.types.Operator):
             self,
             event,
             title="Set up the backend?",
-            message="It fetches PyTorch and what belongs to it: 1 to 3 GB, into the add-on's own folder.",
+            message="It fetches PyTorch and what belongs to it: some 6 GB in the add-on's own folder.",
             confirm_text="Set Up",
             icon="INFO",
         )
