@@ -6,6 +6,7 @@ Reads the sources with `ast`; nothing but the last test imports anything.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -120,6 +121,12 @@ def test_every_folder_with_modules_is_a_package():
         if not (path.parent / "__init__.py").exists()
     }
     assert bare == set()
+
+
+@pytest.mark.parametrize("document", sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")}), ids=lambda p: p.name)
+def test_every_link_in_a_document_leads_to_a_file_that_is_there(document):
+    links = re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
 
 
 def test_the_addon_is_gpl_and_says_so_in_every_file():
