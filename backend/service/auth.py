@@ -49,7 +49,8 @@ def is_loopback(address: str) -> bool:
     """
     scheme, _, rest = address.partition("://")
     host, colon, port = rest.rpartition(":")
-    if scheme != "tcp" or not colon or not host or not (port.isdigit() or port == "*"):
+    is_port = port == "*" or (port.isdigit() and int(port) < 1 << 16)  # libzmq takes larger ones modulo 65536
+    if scheme != "tcp" or not colon or not host or not is_port:
         raise BadRequest(
             f"{address!r} is not an address to listen on; write tcp://127.0.0.1:PORT (port 0: any free one)."
         )

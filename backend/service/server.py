@@ -22,12 +22,13 @@ import zmq
 
 from ...protocol import connection_file, limits
 from ...protocol.server_state import ServerConnection
-from ..errors import AddressTaken, BadRequest
+from ..errors import AddressTaken, BadRequest, CannotWrite
 from . import parent
 from .auth import Doorkeeper
 from .device import find_device, leave_room_for_others
 from .handlers import HANDLERS, Context
 from .loop import Loop
+from .neighbour import refuse_to_displace
 from .outbox import Wakeup
 from .settings import ServeSettings
 
@@ -44,7 +45,8 @@ GOODBYE_MS = 1_000
 def serve(settings: ServeSettings) -> None:
     """Run the backend until a client's `shutdown`, SIGINT, SIGTERM or the parent's end.
 
-    Raises  AddressTaken, BadRequest (an address that does not exist here), CannotWrite (the connection file)
+    Raises  AddressTaken (its connection file, too, may be a living backend's), BadRequest (an address that does not
+            exist here), CannotWrite (the connection file, the log)
     """
     _start_log(settings)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -124,7 +126,9 @@ def _run(
     )
     address = router.getsockopt_string(zmq.LAST_ENDPOINT)
     info = connection_file.ConnectionInfo(address=address, token=token, pid=os.getpid(), session=session)
-    written = connection_file.write(info, settings.connection_file)
+    refuse_to_displace(settings.connection_file)
+    with _cannot_write("connection file", settings.connection_file or connection_file.default_path()):
+        written = connection_file.write(info, settings.connection_file)
     log.info("listening on %s, device %s, connection file %s", address, device.label, written)
     try:
         loop.run()
@@ -190,15 +194,26 @@ def _signals(end: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _cannot_write(what: str, path: Path) -> Iterator[None]:
+    """An OSError inside becomes a sentence about the file called `what`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise CannotWrite(f"Cannot write the {what} {str(path)!r} ({reason}); choose another place for it.") from error
+
+
 def _start_log(settings: ServeSettings) -> None:
     handler: logging.Handler
     if settings.log_file is None:
         handler = logging.StreamHandler()
     else:
-        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(
-            settings.log_file, maxBytes=4 << 20, backupCount=3, encoding="utf-8"
-        )
+        with _cannot_write("log file", settings.log_file):
+            settings.log_file.parent.mkdir(parents=True, exist_ok=True)
+            handler = logging.handlers.RotatingFileHandler(
+                settings.log_file, maxBytes=4 << 20, backupCount=3, encoding="utf-8"
+            )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(message)s"))
     logger = logging.getLogger(__name__.rpartition(".")[0])
     logger.handlers[:] = [handler]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from latent_loom.backend.cli import doctor_checks
+from latent_loom.backend.errors import AddressTaken
+from latent_loom.backend.service.neighbour import refuse_to_displace
 from latent_loom.protocol import connection_file
 from latent_loom.protocol.client import Client
 
@@ -61,6 +65,41 @@ def test_a_second_backend_on_its_address_is_refused_in_a_sentence(backend, tmp_p
     assert outcome.returncode == 1
     assert outcome.stderr.count("\n") == 1 and "Traceback" not in outcome.stderr
     assert not (tmp_path / "c.json").exists()
+
+
+def test_a_second_backend_leaves_the_connection_file_of_the_first_alone(backend):
+    path = backend / "connection.json"
+    before = path.read_bytes()
+    outcome = subprocess.run([*SERVE, "--connection-file", str(path)], capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 1 and "runs already" in outcome.stderr and "Traceback" not in outcome.stderr
+    assert path.read_bytes() == before
+
+
+def test_a_connection_file_left_over_by_a_killed_backend_is_nobodys(backend, tmp_path):
+    first = connection_file.read(backend / "connection.json")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"tcp://127.0.0.1:{closed.getsockname()[1]}"
+    connection_file.write(dataclasses.replace(first, address=address), tmp_path / "unheard.json")
+    connection_file.write(dataclasses.replace(first, token="0" * 64), tmp_path / "stranger.json")
+    refuse_to_displace(tmp_path / "unheard.json")
+    refuse_to_displace(tmp_path / "stranger.json")
+    with pytest.raises(AddressTaken, match="--connection-file"):
+        refuse_to_displace(backend / "connection.json")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--address", "tcp://127.0.0.1:99999", "is not an address"),
+        ("--log-file", "file/below/b.log", "Cannot write the log file"),
+        ("--connection-file", "file/below/c.json", "Cannot write the connection file"),
+    ],
+)
+def test_where_it_cannot_listen_or_write_is_one_sentence(tmp_path, option, value, said):
+    (tmp_path / "file").write_text("in the way")
+    command = [*SERVE, "--connection-file", "c.json", option, value]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert outcome.returncode == 1 and said in outcome.stderr, outcome.stderr
 
 
 def test_an_address_beyond_loopback_is_refused(tmp_path):

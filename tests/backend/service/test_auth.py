@@ -22,7 +22,8 @@ def test_every_other_address_is_refused_without_keys(address):
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1:5", "ipc:///tmp/x", "tcp://127.0.0.1", "tcp://:5", "", "tcp://127.0.0.1:x"]
+    "address",
+    ["127.0.0.1:5", "ipc:///tmp/x", "tcp://127.0.0.1", "tcp://:5", "", "tcp://127.0.0.1:x", "tcp://127.0.0.1:65536"],
 )
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(BadRequest, match="is not an address to listen on"):
