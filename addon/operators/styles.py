@@ -73,7 +73,7 @@ class LOOM_OT_style_delete(bpy.types.Operator):
 
 
 class LOOM_MT_styles(bpy.types.Menu):
-    """The styles that the backend has."""
+    """The styles that the backend has; one made elsewhere meanwhile is found by asking again."""
 
     bl_idname = "LOOM_MT_styles"
     bl_label = "Styles"
@@ -84,6 +84,8 @@ class LOOM_MT_styles(bpy.types.Menu):
             self.layout.label(text="None yet: train one with Adapt")
         for style in styles:
             self.layout.operator("loom.style_add", text=style.name).name = style.name
+        self.layout.separator()
+        self.layout.operator("loom.refresh", icon="FILE_REFRESH")
 
 
 CLASSES = (LOOM_OT_style_add, LOOM_OT_style_remove, LOOM_OT_style_delete, LOOM_MT_styles)

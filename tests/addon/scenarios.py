@@ -6,6 +6,7 @@
 
 import json
 import os
+import types
 from pathlib import Path
 
 import bpy
@@ -75,6 +76,7 @@ def every_panel_draws_in_every_state():
                 if issubclass(panel, bpy.types.Panel):
                     assert getattr(bpy.types, panel.bl_idname)
                     panel.draw_here(None, Layout(), bpy.context, bpy.context.scene.loom, session)
+    part("operators.styles").LOOM_MT_styles.draw(types.SimpleNamespace(layout=Layout()), bpy.context)
     session.jobs = {}
     session.state = states.OFF
 
