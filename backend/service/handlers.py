@@ -184,7 +184,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
         style = train(generator, settings, name=asked.name, generator_name=asked.generator, job=job, keep=keep)
     except Cancelled:
         if not kept:
-            raise
+            raise Cancelled("Cancelled before the first snapshot; no style was made.") from None
         raise Cancelled(f"Cancelled; the state after {kept[-1]} iterations is kept as the style {partial!r}.") from None
     store.add_style(style, overwrite=asked.overwrite)
     if kept:
