@@ -33,8 +33,10 @@ def tick() -> float:
     """The timer. A bug in here must not stop it, or the interface would never hear of anything again."""
     try:
         step()
-    except Exception:  # the boundary between our code and Blender's event loop
+    except Exception as error:  # the boundary between our code and Blender's event loop
         traceback.print_exc()
+        runtime.session().trouble = troubles.bug(error)
+        redraw()
     return BUSY_S if runtime.session().busy else INSTALLING_S if runtime.installation() else IDLE_S
 
 
@@ -133,6 +135,17 @@ def open_backend() -> None:
             )
     start_timer()
     redraw()
+
+
+class NeedsBackend:
+    """An operator that a button offers only where a backend is connected; in background mode it opens one itself."""
+
+    @classmethod
+    def poll(cls, context):
+        if not must_wait() and not runtime.session().connected:
+            cls.poll_message_set("Start the backend first")
+            return False
+        return True
 
 
 def begin(

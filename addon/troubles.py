@@ -49,6 +49,11 @@ def trouble(sentence: str, mending: tuple[str, str] = ("", "")) -> Trouble:
     return Trouble(sentence=text, mend=mending[0], label=mending[1])
 
 
+def bug(error: Exception) -> Trouble:
+    """For what should never happen: the artist hears of it too, and not the system console alone."""
+    return trouble(f"The add-on failed at this ({type(error).__name__}); please report what the system console says")
+
+
 def from_code(code: str, message: str) -> Trouble:
     """The `Trouble` for an `error` that the backend answered, or that the client made of its silence."""
     if code == "version":

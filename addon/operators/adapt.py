@@ -7,18 +7,11 @@ from .. import params, place, pump, runtime
 from ..job import FINISHED, Job
 
 
-class Adapts:
+class Adapts(pump.NeedsBackend):
     """Training a style of the scene's prompts; `overwrite` says whether one of the same name is replaced."""
 
     bl_options = {"REGISTER"}
     overwrite = False
-
-    @classmethod
-    def poll(cls, context):
-        if not pump.must_wait() and not runtime.session().connected:
-            cls.poll_message_set("Start the backend first")
-            return False
-        return True
 
     def execute(self, context):
         settings = context.scene.loom

@@ -10,19 +10,12 @@ from ..job import FINISHED, Job
 from .generate import output_root
 
 
-class LOOM_OT_batch(bpy.types.Operator):
+class LOOM_OT_batch(pump.NeedsBackend, bpy.types.Operator):
     """Write a set of textures for every style that is switched on; files that are there already are not made again"""
 
     bl_idname = "loom.batch"
     bl_label = "Export Set"
     bl_options = {"REGISTER"}
-
-    @classmethod
-    def poll(cls, context):
-        if not pump.must_wait() and not runtime.session().connected:
-            cls.poll_message_set("Start the backend first")
-            return False
-        return True
 
     def execute(self, context):
         settings = context.scene.loom

@@ -12,19 +12,12 @@ from ..job import FINISHED, Job
 from .apply import put_on
 
 
-class LOOM_OT_generate(bpy.types.Operator):
+class LOOM_OT_generate(pump.NeedsBackend, bpy.types.Operator):
     """Make textures with these settings; they are written to the output folder and loaded"""
 
     bl_idname = "loom.generate"
     bl_label = "Generate"
     bl_options = {"REGISTER"}
-
-    @classmethod
-    def poll(cls, context):
-        if not pump.must_wait() and not runtime.session().connected:
-            cls.poll_message_set("Start the backend first")
-            return False
-        return True
 
     def execute(self, context):
         settings = context.scene.loom

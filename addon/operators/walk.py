@@ -11,19 +11,12 @@ from .apply import put_on
 from .generate import output_root, show, style_name
 
 
-class LOOM_OT_walk(bpy.types.Operator):
+class LOOM_OT_walk(pump.NeedsBackend, bpy.types.Operator):
     """Make a sequence that passes smoothly from texture to texture, and play it on the material"""
 
     bl_idname = "loom.walk"
     bl_label = "Make Walk"
     bl_options = {"REGISTER"}
-
-    @classmethod
-    def poll(cls, context):
-        if not pump.must_wait() and not runtime.session().connected:
-            cls.poll_message_set("Start the backend first")
-            return False
-        return True
 
     def execute(self, context):
         settings = context.scene.loom

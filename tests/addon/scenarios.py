@@ -433,6 +433,16 @@ def with_a_window_operators_return_at_once_and_ticks_bring_the_result():
         assert bpy.context.scene.loom.texture is not None
 
 
+def a_bug_in_a_tick_is_told_and_the_timer_goes_on():
+    pump, real = part("pump"), part("pump").step
+    pump.step = lambda: 1 / 0
+    try:
+        assert pump.tick() > 0
+    finally:
+        pump.step = real
+    assert "failed at this (ZeroDivisionError)" in part("runtime").session().trouble.sentence
+
+
 def cancel_ends_the_job_and_is_no_error():
     with _WithWindow() as session:
         bpy.context.scene.loom.target = "slow"
