@@ -2,7 +2,7 @@
 
 settings.py    what `serve` is told
 parameters.py  the one place that turns a request's parameters into settings
-handlers.py    request type -> function; no sockets, so that the command line calls the same ones in-process
+handlers/     request type -> function; no sockets, so that the command line calls the same ones in-process
 jobs.py        which request runs next
 worker.py      a thread that runs one request at a time; the one place where exceptions become answers
 outbox.py      what workers want sent, handed to the I/O thread without either waiting

@@ -7,21 +7,22 @@ import dataclasses
 import pytest
 from latent_loom.backend.adaptation.settings import AdaptSettings
 from latent_loom.backend.service import handlers
+from latent_loom.backend.service.handlers import adaptation, checkpoints, context, library, textures
 from latent_loom.backend.textures.generate import GenerateSettings
 from latent_loom.backend.textures.walk import WalkSettings
 from latent_loom.protocol.requests import REQUESTS
 
 SETTINGS = {
-    "status": (handlers.Nothing,),
-    "models": (handlers.Nothing,),
-    "styles": (handlers.Nothing,),
-    "adapt": (handlers.AdaptRequest, AdaptSettings),
-    "generate": (GenerateSettings, handlers.OptionalFolder),
-    "walk": (WalkSettings, handlers.Folder),
-    "batch": (handlers.BatchRequest,),
-    "import": (handlers.ImportRequest,),
-    "export": (handlers.ExportRequest,),
-    "delete_style": (handlers.StyleName,),
+    "status": (context.Nothing,),
+    "models": (context.Nothing,),
+    "styles": (context.Nothing,),
+    "adapt": (adaptation.AdaptRequest, AdaptSettings),
+    "generate": (GenerateSettings, context.OptionalFolder),
+    "walk": (WalkSettings, context.Folder),
+    "batch": (textures.BatchRequest,),
+    "import": (checkpoints.ImportRequest,),
+    "export": (checkpoints.ExportRequest,),
+    "delete_style": (library.StyleName,),
 }
 
 

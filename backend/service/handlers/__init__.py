@@ -1,0 +1,44 @@
+"""What each request does: one function per type, no sockets. The service and the command line call the same ones.
+
+    HANDLERS[type](context, params, arrays, job) -> Answer         raises LoomError and what `as_loom_error` knows
+
+Everything that needs PyTorch is imported inside the functions, so that a table of names costs nothing and the service
+can bind, and refuse a taken address, before it spends seconds on that import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...job import Job
+from .adaptation import PARTIAL, adapt
+from .checkpoints import export, import_
+from .context import Answer, Context, idle_status
+from .library import delete_style, models, status, styles
+from .textures import batch, generate, walk
+
+__all__ = ["AT_ONCE", "AT_THE_DESK", "HANDLERS", "PARTIAL", "Answer", "Context", "Handler", "idle_status"]
+
+Handler = Callable[[Context, Mapping[str, Any], Mapping[str, np.ndarray], Job], Answer]
+
+HANDLERS: dict[str, Handler] = {
+    "status": status,
+    "models": models,
+    "styles": styles,
+    "adapt": adapt,
+    "generate": generate,
+    "walk": walk,
+    "batch": batch,
+    "import": import_,
+    "export": export,
+    "delete_style": delete_style,
+}
+
+AT_THE_DESK = frozenset({"models", "styles", "delete_style"})
+"""Requests that compute nothing: they need not wait for the device's worker."""
+
+AT_ONCE = frozenset({"status"})
+"""Requests that only read what the I/O thread knows."""

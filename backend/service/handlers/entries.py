@@ -1,0 +1,36 @@
+"""The store's entries as they travel: plain values for msgpack and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ...models.store import GeneratorEntry, StyleEntry
+
+
+def generator_value(entry: GeneratorEntry) -> dict[str, Any]:
+    """The entry without its path and without what is not there."""
+    return {name: plain(value) for name, value in asdict(entry).items() if name != "path" and value is not None}
+
+
+def style_value(entry: StyleEntry) -> dict[str, Any]:
+    shown = {"name": entry.name, "bytes": entry.bytes}
+    if entry.info is None:
+        return shown | {"broken": entry.broken or "The file cannot be read."}
+    info = asdict(entry.info)
+    names = ("generator", "source", "target", "method", "iterations", "seed", "clips", "measures", "licence")
+    return shown | {name: plain(info[name]) for name in names}
+
+
+def plain(value: Any) -> Any:
+    """`value` in types that msgpack and JSON know."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

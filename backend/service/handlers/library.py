@@ -1,0 +1,44 @@
+"""What there is: status, generators, CLIPs and styles. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...job import Job
+from ..parameters import parse
+from .context import Answer, Context, Nothing
+from .entries import generator_value, style_value
+
+KNOWN_CLIPS = ("ViT-B-32:openai", "ViT-B-16:openai")
+"""Full CLIPs that `models` names beside the built-in ones; any other of open_clip's works by name as well."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleName:
+    name: str
+
+
+def status(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    parse("status", params, Nothing)
+    return Answer(value=context.status())
+
+
+def models(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    parse("models", params, Nothing)
+    from ...adaptation.clip import BUILTIN_CLIPS
+
+    clips = [{"name": name, "builtin": True} for name, folder in BUILTIN_CLIPS.items() if folder.is_dir()]
+    clips += [{"name": name, "builtin": False} for name in KNOWN_CLIPS]
+    return Answer(value={"generators": [generator_value(e) for e in context.store.generators()], "clips": clips})
+
+
+def styles(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    parse("styles", params, Nothing)
+    return Answer(value={"styles": [style_value(entry) for entry in context.store.styles()]})
+
+
+def delete_style(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    (asked,) = parse("delete_style", params, StyleName)
+    context.store.delete_style(asked.name)
+    return Answer()
