@@ -9,6 +9,7 @@ Source  Karras et al. 2019, 2020, 2020b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,7 @@ from .errors import ShapeError
 from .inputs import SynthesisInputs, conv_sizes
 from .latents import truncate
 from .ops.activation import finish, leaky_relu
+from .ops.low_rank import LowRank
 from .ops.modulation import demodulation, modulated_convolve
 from .ops.resample import normalise_taps, upsample
 
@@ -115,12 +117,19 @@ class StyledConv(nn.Module):
         self.eps = config.demodulation_eps * (9 * c_in if config.eps_per_tap else 1)
         self.clamp = config.conv_clamp
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, tile: str) -> Tensor:
-        """x [N, I, H, W], w [N, w_dim], noise [N or 1, 1, H', W'] -> [N, O, H', W']."""
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, tile: str, update: LowRank | None = None) -> Tensor:
+        """x [N, I, H, W], w [N, w_dim], noise [N or 1, 1, H', W'] -> [N, O, H', W']; `update` is added to the weight."""
         s = self.affine(w)
-        d = demodulation(self.weight, s, self.eps)
-        x = modulated_convolve(x, self.weight, s, tile=tile, up_taps=self.up_taps)
-        return finish(x, d, self.bias, noise, self.noise_strength, self.clamp)
+        if update is None:
+            d = demodulation(self.weight, s, self.eps)
+            y = modulated_convolve(x, self.weight, s, tile=tile, up_taps=self.up_taps)
+        else:
+            weight = update.added_to(self.weight)
+            d = demodulation(weight, s, self.eps)
+            y = modulated_convolve(x, weight.detach(), s, tile=tile, up_taps=self.up_taps)
+            if torch.is_grad_enabled():
+                y = update.traced(y, x, s, tile=tile, up_taps=self.up_taps)
+        return finish(y, d, self.bias, noise, self.noise_strength, self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -159,6 +168,20 @@ class Block(nn.Module):
         self.torgb = ToRGB(config, c)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Partway:
+    """Synthesis between two blocks.
+
+    block  the one that runs next
+    x      [N, C, h, w], the features that it is given
+    image  [N, 3, h, w], the colours of all blocks so far: a valid picture of h x w pixels
+    """
+
+    block: int
+    x: Tensor
+    image: Tensor | None
+
+
 class Synthesis(nn.Module):
     """w -> image: from the constant upward, every resolution adding its colours to the sum so far."""
 
@@ -172,23 +195,35 @@ class Synthesis(nn.Module):
     def block(self, index: int) -> Block:
         return getattr(self, f"b{4 << index}")
 
-    def forward(self, ws: Tensor, inputs: SynthesisInputs | None = None, *, tile: str | None = None) -> Tensor:
-        """See `Generator.synthesize`."""
-        inputs = inputs or SynthesisInputs()
+    def forward(
+        self,
+        ws: Tensor,
+        inputs: SynthesisInputs | None = None,
+        *,
+        tile: str | None = None,
+        start: Partway | None = None,
+        stop: int | None = None,
+        updates: Mapping[str, LowRank] | None = None,
+    ) -> Partway:
+        """Run the blocks from `start` (None = from the constant) up to, but without, block `stop` (None = all).
+
+        updates  low-rank changes of convolutions by layer name ("b8.conv0"); the rest as in `Generator.synthesize`
+        """
+        inputs, updates = inputs or SynthesisInputs(), updates or {}
         tile = self.config.tile if tile is None else check_tile(tile)
         self._check(ws, inputs)
-        noise = iter(inputs.noise or [None] * self.config.num_convs)
-        x = self._start(len(ws), inputs)
-        image = None
-        for index in range(self.config.blocks):
-            block, first = self.block(index), max(2 * index - 1, 0)  # a block's ToRGB shares its w with the next conv0
-            if index > 0:
-                x = block.conv0(x, ws[:, first], next(noise), tile)
-            x = block.conv1(x, ws[:, 2 * index], next(noise), tile)
+        noise = inputs.noise or [None] * self.config.num_convs
+        if start is None:
+            start = Partway(block=0, x=self._start(len(ws), inputs), image=None)
+        x, image, stop = start.x, start.image, self.config.blocks if stop is None else stop
+        for index in range(start.block, stop):
+            block, name, first = self.block(index), f"b{4 << index}", max(2 * index - 1, 0)
+            if index > 0:  # a block's ToRGB shares its w with the next conv0
+                x = block.conv0(x, ws[:, first], noise[first], tile, updates.get(f"{name}.conv0"))
+            x = block.conv1(x, ws[:, 2 * index], noise[2 * index], tile, updates.get(f"{name}.conv1"))
             rgb = block.torgb(x, ws[:, 2 * index + 1])
             image = rgb if image is None else upsample(image, self.taps, tile) + rgb
-        assert image is not None
-        return image
+        return Partway(block=stop, x=x, image=image)
 
     def _start(self, batch: int, inputs: SynthesisInputs) -> Tensor:
         """The constant over the whole grid, plus the input map: [N, C0, h0, w0]."""
@@ -255,7 +290,9 @@ class Generator(nn.Module):
         tile    which axes wrap; None = as the generator was trained
         Raises  ShapeError, ConfigError
         """
-        return self.synthesis(ws, inputs, tile=tile)
+        image = self.synthesis(ws, inputs, tile=tile).image
+        assert image is not None  # every generator has a block
+        return image
 
     def forward(self, ws: Tensor, inputs: SynthesisInputs | None = None, *, tile: str | None = None) -> Tensor:
         return self.synthesize(ws, inputs, tile=tile)

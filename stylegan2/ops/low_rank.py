@@ -1,0 +1,55 @@
+"""A low-rank change of a convolution's weight, W + B A, trained without the gradient of the whole weight.
+
+The values are those of the dense sum, bit for bit what the folded generator gives. Only the gradient is taken apart:
+
+    dL/dB = sum_pixels g (A * x)^T        dL/dA = the weight gradient of A * x for the output gradient B^T g
+
+so the backward pass costs two convolutions with r output channels where the dense weight's would need O.
+
+Source  Hu et al. 2021 (LoRA), section 4.1, here for modulated convolutions
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .modulation import modulated_convolve
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """up = B [O, r], down = A [r, I, k, k]."""
+
+    up: Tensor
+    down: Tensor
+
+    def added_to(self, weight: Tensor) -> Tensor:
+        """weight [O, I, k, k] + B A."""
+        return weight + torch.einsum("or,rikl->oikl", self.up, self.down)
+
+    def traced(self, y: Tensor, x: Tensor, s: Tensor, *, tile: str, up_taps: tuple[float, ...] | None) -> Tensor:
+        """y, the convolution of x with the detached sum, given the gradients of A and B. Arguments as in `modulation`."""
+        return _Traced.apply(y, x, s, self.up, self.down, tile, up_taps)
+
+
+class _Traced(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, x: Tensor, s: Tensor, up: Tensor, down: Tensor, tile: str, up_taps: Any) -> Tensor:
+        ctx.save_for_backward(x, s, up, down)
+        ctx.geometry = {"tile": tile, "up_taps": up_taps}
+        ctx.mark_dirty(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (g,), (x, s, up, down) = gradients, ctx.saved_tensors
+        with torch.enable_grad():
+            down = down.detach().requires_grad_(True)
+            t = modulated_convolve(x.detach(), down, s.detach(), **ctx.geometry)
+        d_up = torch.einsum("nohw,nrhw->or", g, t.detach())
+        (d_down,) = torch.autograd.grad(t, down, torch.einsum("or,nohw->nrhw", up.detach(), g))
+        return g, None, None, d_up, d_down, None, None
