@@ -9,7 +9,7 @@ Source  Karras et al. 2019, 2020, 2020b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import collections.abc
 from dataclasses import dataclass
 from typing import Literal
 
@@ -118,7 +118,7 @@ class StyledConv(nn.Module):
         self.clamp = config.conv_clamp
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, tile: str, update: LowRank | None = None) -> Tensor:
-        """x [N, I, H, W], w [N, w_dim], noise [N or 1, 1, H', W'] -> [N, O, H', W']; `update` is added to the weight."""
+        """x [N, I, H, W], w [N, w_dim], noise [N or 1, 1, H', W'], a change of the weight -> [N, O, H', W']."""
         s = self.affine(w)
         if update is None:
             d = demodulation(self.weight, s, self.eps)
@@ -203,7 +203,7 @@ class Synthesis(nn.Module):
         tile: str | None = None,
         start: Partway | None = None,
         stop: int | None = None,
-        updates: Mapping[str, LowRank] | None = None,
+        updates: collections.abc.Mapping[str, LowRank] | None = None,
     ) -> Partway:
         """Run the blocks from `start` (None = from the constant) up to, but without, block `stop` (None = all).
 
