@@ -216,12 +216,12 @@ def adapt(
     clips: Sequence[Clip] | None = None,
     judge: Clip | None = None,
     job: Job | None = None,
-    keep: Callable[[Style], None] | None = None,
+    keep: Callable[[Style, Sequence[Snapshot]], None] | None = None,
 ) -> Style:
     """Adapt `generator` to `settings.target` and return the style.
 
     job   is told of every iteration (numbers: loss, direction) and asked whether to stop, which raises `Cancelled`
-    keep  is given a usable style at every snapshot, so that what was trained before an interruption is not lost
+    keep  is given a usable style and all snapshots so far at every snapshot, so that an interruption loses little
     Raises  PromptError, NonFinite, Cancelled
     """
     job = job or Job()
@@ -238,7 +238,7 @@ def adapt(
         if done % SNAPSHOT_EVERY == 0 or done == total:
             snapshots.append(run.snapshot())
             if keep:
-                keep(run.style(snapshots[-1], name=name, generator_name=generator_name))
+                keep(run.style(snapshots[-1], name=name, generator_name=generator_name), snapshots)
             if settings.iterations == "auto" and finished(snapshots, settings.diversity_floor):
                 break
     chosen = snapshots[-1] if settings.iterations != "auto" else best(snapshots, settings.diversity_floor)

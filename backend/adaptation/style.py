@@ -8,13 +8,12 @@ fold into an ordinary checkpoint. In the file a tensor named "P" is delta(P) its
 from __future__ import annotations
 
 import copy
-import json
+import math
 import os
-import struct
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,46 +23,15 @@ from torch import Tensor
 
 from ...stylegan2.networks import Generator
 from ..errors import BadCheckpoint, BadRequest
+from ..models.headers import FileHeader, Shapes, read_header
+from ..models.style_info import METADATA_KEY, StyleInfo, info_of, read_info
 
-METADATA_KEY = "latent_loom_style"
-"""One metadata entry and no more: safetensors writes several in an order that changes from run to run."""
-FORMAT = 1
 UP, DOWN = ".lora_up", ".lora_down"
 THUMBNAIL = "thumbnail"
-MAX_HEADER_BYTES = 16 * 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class StyleInfo:
-    """Where a style comes from. No clock time and no path: the same settings give the same file.
-
-    generator_hash  of the generator that it was trained on (stylegan2's `generator_hash`)
-    measures        direction, quality, retention, pinned, structure, as `measures.Measures` names them
-    settings        every setting of the run
-    """
-
-    name: str
-    generator: str
-    generator_hash: str
-    source: str
-    target: str
-    method: str
-    iterations: int
-    seed: int
-    clips: tuple[str, ...]
-    measures: dict[str, float] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    licence: str = "as the generator and the CLIP that made it"
-
-    @classmethod
-    def from_json(cls, text: str) -> StyleInfo:
-        found = json.loads(text)
-        if found["format"] > FORMAT:
-            raise BadCheckpoint("A style file was written by a newer Latent Loom; update this one to read it.")
-        known = {f.name for f in fields(cls)}
-        values = {k: v for k, v in found.items() if k in known}
-        values["clips"] = tuple(values.get("clips", ()))
-        return cls(**values)
+MAX_THUMBNAIL_PX = 1024
+MAX_DENSE = 2**29
+"""Numbers in all deltas of a style, written out: no generator has as many, while two thin hostile factors may."""
+_TENSOR_NAME = re.compile(r"[A-Za-z0-9_.]{1,200}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,23 +56,18 @@ class Style:
 
     def save(self, path: Path | str) -> None:
         """Write the file, whole or not at all."""
-        path = Path(path)
-        tensors = {name: t.detach().cpu().contiguous() for name, t in self.tensors.items()}
+        tensors = dict(self.tensors)
         if self.thumbnail is not None:
             tensors[THUMBNAIL] = torch.from_numpy(np.ascontiguousarray(self.thumbnail))
-        metadata = {METADATA_KEY: json.dumps({"format": FORMAT} | asdict(self.info), sort_keys=True)}
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            partial.write_bytes(save(tensors, metadata))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_tensors(Path(path), tensors, {METADATA_KEY: self.info.to_json()})
 
     @classmethod
     def load(cls, path: Path | str) -> Style:
-        """Raises `BadCheckpoint` for a file that is truncated, foreign or not finite."""
+        """Raises `BadCheckpoint` for a file that is truncated, foreign, unlike a style's or not finite."""
         path = Path(path)
-        info = cls.read_info(path)
+        header = read_header(path)
+        info = info_of(header, path.name)
+        check_layout(header, path.name)
         try:
             tensors = load(path.read_bytes())
         except (SafetensorError, ValueError) as error:
@@ -112,34 +75,49 @@ class Style:
                 f"The style file {path.name} is damaged; get it again or train the style again."
             ) from error
         thumbnail = tensors.pop(THUMBNAIL, None)
-        for name, tensor in tensors.items():
-            if not torch.isfinite(tensor).all():
-                raise BadCheckpoint(
-                    f"The style file {path.name} holds numbers that are not finite ({name}); train it again."
-                )
-        try:
-            expand(tensors)
-        except (KeyError, RuntimeError) as error:
-            raise BadCheckpoint(f"The style file {path.name} holds half a low-rank change; train it again.") from error
+        check_finite(tensors, path.name)
         return cls(info=info, tensors=tensors, thumbnail=None if thumbnail is None else thumbnail.numpy())
 
     @staticmethod
     def read_info(path: Path | str) -> StyleInfo:
         """The provenance alone, from the file's header: cheap for a long list of styles."""
-        path = Path(path)
-        try:
-            with path.open("rb") as file:
-                (length,) = struct.unpack("<Q", file.read(8))
-                if length > MAX_HEADER_BYTES:
-                    raise ValueError("header too long")
-                metadata = json.loads(file.read(length)).get("__metadata__", {})
-            if METADATA_KEY not in metadata:
-                raise BadCheckpoint(f"{path.name} is not a Latent Loom style; styles are made by latent-loom adapt.")
-            return StyleInfo.from_json(metadata[METADATA_KEY])
-        except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        return read_info(Path(path))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """A safetensors file, whole or not at all."""
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(save(plain, metadata))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_layout(header: FileHeader, file_name: str) -> None:
+    """Raise BadCheckpoint unless the header's tensors are a thumbnail and changes of parameters, of a sane size."""
+    shapes = dict(header.shapes)
+    picture = shapes.pop(THUMBNAIL, (1, 1, 3))
+    if len(picture) != 3 or picture[2] != 3 or not all(1 <= n <= MAX_THUMBNAIL_PX for n in picture):
+        raise BadCheckpoint(f"The style file {file_name} has a thumbnail that is no small picture; train it again.")
+    for name in shapes:
+        if not _TENSOR_NAME.fullmatch(name) or header.dtypes[name] not in ("F32", "F16", "BF16"):
+            raise BadCheckpoint(f"The style file {file_name} holds {name[:80]!r}, which is no change of a parameter.")
+    try:
+        dense = sum(math.prod(shape) for shape in delta_shapes(shapes).values())
+    except (KeyError, ValueError) as error:
+        raise BadCheckpoint(f"The style file {file_name} holds half a low-rank change; train it again.") from error
+    if dense > MAX_DENSE:
+        raise BadCheckpoint(f"The style file {file_name} changes {dense:,} numbers, more than any generator has.")
+
+
+def check_finite(tensors: Mapping[str, Tensor], file_name: str) -> None:
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
             raise BadCheckpoint(
-                f"The style file {path.name} is damaged; get it again or train the style again."
-            ) from error
+                f"The style file {file_name} holds numbers that are not finite ({name}); train it again."
+            )
 
 
 def expand(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -154,15 +132,42 @@ def expand(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return deltas
 
 
+def delta_shapes(shapes: Shapes) -> Shapes:
+    """What `expand` gives, in shapes alone. KeyError, ValueError for half a low-rank change."""
+    found: Shapes = {}
+    for name, shape in shapes.items():
+        if name.endswith(UP):
+            (out, rank), down = shape, shapes[name.removesuffix(UP) + DOWN]
+            if not down or down[0] != rank:
+                raise ValueError("the halves have different ranks")
+            found[name.removesuffix(UP)] = (out, *down[1:])
+        elif not name.endswith(DOWN):
+            found[name] = shape
+        elif name.removesuffix(DOWN) + UP not in shapes:
+            raise KeyError(name)
+    return found
+
+
+def misfit(deltas: Shapes, parameters: Shapes) -> str | None:
+    """Why changes of these shapes cannot be added to parameters of those, in half a sentence; None where they can."""
+    for name, shape in deltas.items():
+        if name not in parameters:
+            return f"it changes {name}, which that generator does not have"
+        if parameters[name] != shape:
+            changed, there = ("x".join(map(str, s)) or "one number" for s in (shape, parameters[name]))
+            return f"it changes {name} of {changed}, which is {there} there"
+    return None
+
+
 def check_fits(generator: Generator, style: Style) -> None:
     """Raise `BadRequest` if the style's changes are not shaped like this generator's parameters."""
-    parameters = dict(generator.named_parameters())
-    for name, delta in style.deltas().items():
-        if name not in parameters or parameters[name].shape != delta.shape:
-            raise BadRequest(
-                f"The style {style.info.name!r} was made for the generator {style.info.generator!r} and does not fit "
-                "this one; use it with that generator, or train it again on this one."
-            )
+    parameters = {name: tuple(p.shape) for name, p in generator.named_parameters()}
+    why = misfit(delta_shapes({name: tuple(t.shape) for name, t in style.tensors.items()}), parameters)
+    if why:
+        raise BadRequest(
+            f"The style {style.info.name!r} was made for the generator {style.info.generator!r} and does not fit this "
+            f"one ({why}); use it with that generator, or train it again on this one."
+        )
 
 
 @torch.no_grad()

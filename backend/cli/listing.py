@@ -8,10 +8,11 @@ from typing import Any
 
 from ...protocol.data_folder import data_folder
 from ..errors import not_found
+from ..models.style_list import list_styles as read_styles
+from ..service.handlers.entries import style_value
 from .console import Console
 from .inprocess import call, open_store
 from .options import add_common
-from .quick_styles import read_styles
 
 
 def add(commands) -> None:
@@ -71,7 +72,7 @@ def show_words(name: str, console: Console) -> dict[str, Any]:
 
 
 def run_list(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    value = {"styles": list_styles(args, console)}
+    value = {"styles": list_styles(args)}
     for style in value["styles"]:
         if style.get("broken"):
             console.say(f"{style['name']:<24} cannot be read: {style['broken']}")
@@ -82,14 +83,13 @@ def run_list(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     return value
 
 
-def list_styles(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
-    """What the request `styles` answers, read without PyTorch if every file is in order."""
-    quick = read_styles(args.data or data_folder())
-    return call(args, console, "styles", {})["styles"] if quick is None else quick
+def list_styles(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """What the request `styles` answers, without PyTorch."""
+    return [style_value(entry) for entry in read_styles((args.data or data_folder()) / "styles")]
 
 
 def run_show(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    styles = {style["name"]: style for style in list_styles(args, console)}
+    styles = {style["name"]: style for style in list_styles(args)}
     if args.name not in styles:
         raise not_found("style", args.name, styles, "List them with: latent-loom styles")
     style = styles[args.name]

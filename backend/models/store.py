@@ -10,14 +10,11 @@ so nobody may change their weights (`blend` and `adapt` work on copies).
 
 from __future__ import annotations
 
-import hashlib
-import re
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -26,17 +23,21 @@ from ...stylegan2.checkpoints.hashing import generator_hash
 from ...stylegan2.checkpoints.native import Header, load_generator, read_header, save_generator
 from ...stylegan2.errors import CheckpointError
 from ...stylegan2.networks import Generator
-from ..adaptation.style import Style, StyleInfo, blend
-from ..errors import AlreadyExists, BadCheckpoint, BadRequest, CannotWrite, NotFound, not_found
+from ..adaptation.style import Style, blend
+from ..errors import AlreadyExists, BadCheckpoint, BadRequest, NotFound, not_found
+from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
+from .reference import join
+from .style_library import StyleEntry, StyleLibrary
+
+if TYPE_CHECKING:
+    from ..adaptation.adapt import Snapshot
+
+__all__ = ["BUILTIN", "GeneratorEntry", "Store", "StyleEntry", "StyleLibrary", "check_name"]
 
 BUILTIN = "builtin"
 BUILTIN_FILE = Path(__file__).parent / "builtin" / "generator.safetensors"
-SUFFIX = ".safetensors"
 HASH_KEY = "hash"
 """Metadata key under which a generator's hash is kept, so that listing need not read whole files."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,26 +55,6 @@ class GeneratorEntry:
     broken: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class StyleEntry:
-    """One style on disk; where it is `broken`, `info` is None and `broken` says why in a sentence."""
-
-    name: str
-    path: Path
-    bytes: int
-    info: StyleInfo | None = None
-    broken: str | None = None
-
-
-def check_name(name: str) -> str:
-    """`name` if it may name a generator or style, else BadRequest with the rule."""
-    if not _NAME.fullmatch(name):
-        raise BadRequest(
-            f"{name!r} is not a name; use 1 to 64 small letters, digits, '-' and '_', beginning with a letter or digit."
-        )
-    return name
-
-
 class Store:
     """The generators and styles of one user.
 
@@ -88,18 +69,18 @@ class Store:
         self.root = Path(root).expanduser() if root is not None else data_folder()
         self.builtin = builtin
         self.device = torch.device(device)
+        self.library = StyleLibrary(self.root / "styles")
         self._lock = threading.RLock()
-        self._generators: _Cache[Generator] = _Cache(3)
-        self._styles: _Cache[Style] = _Cache(32)
-        self._styled: _Cache[Generator] = _Cache(3)
-        self._hashes: _Cache[str] = _Cache(512)
+        self._generators: Cache[Generator] = Cache(3)
+        self._styled: Cache[Generator] = Cache(3)
+        self._hashes: Cache[str] = Cache(512)
 
     # Generators
 
     def generators(self) -> list[GeneratorEntry]:
         """The built-in one first, then the user's by name."""
         found = [(BUILTIN, self.builtin)] if self.builtin.exists() else []
-        found += [(p.stem, p) for p in self._files("generators") if p.stem != BUILTIN]
+        found += [(p.stem, p) for p in listed(self.root / "generators") if p.stem != BUILTIN]
         return [self._generator_entry(name, path) for name, path in found]
 
     def generator(self, name: str = BUILTIN) -> Generator:
@@ -109,67 +90,55 @@ class Store:
         """
         path = self._generator_path(name)
         with self._lock:
-            return self._generators.get((name, *_stamp(path)), lambda: self._load_generator(path))
+            return self._generators.get((name, *stamp(path)), lambda: self._load_generator(path))
 
     def add_generator(
         self, generator: Generator, name: str, *, overwrite: bool = False, metadata: dict[str, str] | None = None
     ) -> GeneratorEntry:
         """Save `generator` as `name`. Raises AlreadyExists, BadRequest, CannotWrite."""
-        path = self._new_path("generators", name, overwrite)
+        path = self._new_path(name, overwrite)
         about = {**(metadata or {}), HASH_KEY: generator_hash(generator)}
-        _writing(path, lambda: save_generator(generator, path, metadata=about))
+        writing(path, lambda: save_generator(generator, path, metadata=about))
         return self._generator_entry(name, path)
 
     def delete_generator(self, name: str) -> None:
         if name == BUILTIN:
             raise BadRequest("The built-in generator cannot be deleted; it is part of the program.")
         path = self._generator_path(name)
-        _writing(path, path.unlink)
+        writing(path, path.unlink)
 
     def generator_hash(self, name: str) -> str:
         """sha256 hex of the weights of the generator called `name`."""
         path = self._generator_path(name)
         with self._lock:
-            return self._hashes.get((name, *_stamp(path)), lambda: self._hash_generator(name, path))
+            return self._hashes.get((name, *stamp(path)), lambda: self._hash_generator(name, path))
 
     # Styles
 
     def styles(self) -> list[StyleEntry]:
         """All styles by name, broken files among them."""
-        return list(self._style_entries())
+        return self.library.entries()
 
-    def style(self, name: str) -> Style:
-        """The style called `name`. Raises NotFound, BadRequest, BadCheckpoint."""
-        path = self._style_path(name)
-        with self._lock:
-            return self._styles.get((name, *_stamp(path)), lambda: Style.load(path))
+    def style(self, name: str, iterations: float | None = None) -> Style:
+        """The style called `name` ("mossy", "mossy@75"), or what it was after some iterations.
 
-    def add_style(self, style: Style, *, overwrite: bool = False) -> Path:
+        Raises  NotFound, BadRequest, BadCheckpoint
+        """
+        return self.library.style(name if iterations is None else join(name, iterations))
+
+    def add_style(self, style: Style, snapshots: Sequence[Snapshot] = (), *, overwrite: bool = False) -> Path:
         """Save `style` under the name in its provenance. Raises AlreadyExists, BadRequest, CannotWrite."""
-        path = self._new_path("styles", style.info.name, overwrite)
-        _writing(path, lambda: style.save(path))
-        return path
+        return self.library.add(style, snapshots, overwrite=overwrite)
 
     def delete_style(self, name: str) -> None:
-        path = self._style_path(name)
-        _writing(path, path.unlink)
+        self.library.delete(name)
 
     def rename_style(self, old: str, new: str) -> Path:
-        """Give the style `old` the name `new`, in its file too. Raises AlreadyExists, NotFound, BadRequest."""
-        source = self._style_path(old)
-        target = self._new_path("styles", new, overwrite=False)
-        style = self.style(old).renamed(new)
-        _writing(target, lambda: style.save(target))
-        _writing(source, source.unlink)
-        return target
+        return self.library.rename(old, new)
 
     def style_hash(self, name: str) -> str:
         """sha256 hex of the style's file."""
-        path = self._style_path(name)
-        with self._lock:
-            return self._hashes.get(
-                ("style", name, *_stamp(path)), lambda: hashlib.sha256(path.read_bytes()).hexdigest()
-            )
+        return self.library.hash(name)
 
     # Both
 
@@ -183,11 +152,11 @@ class Store:
         loaded = [(self.style(name), strength) for name, strength in active]
         for name, strength in styles:
             if strength == 0:
-                self._style_path(name)  # a misspelt name is told at strength 0 too
+                self.library.stamps(name)  # a misspelt name is told at strength 0 too
         if not active:
             return base
-        stamps = tuple((name, strength, *_stamp(self._style_path(name))) for name, strength in active)
-        key = (generator, *_stamp(self._generator_path(generator)), stamps)
+        stamps = tuple((name, strength, *self.library.stamps(name)) for name, strength in active)
+        key = (generator, *stamp(self._generator_path(generator)), stamps)
         with self._lock:
             return self._styled.get(key, lambda: blend(base, loaded))
 
@@ -201,14 +170,6 @@ class Store:
 
     # Inside
 
-    def _files(self, kind: str) -> list[Path]:
-        """Files in the folder of `kind` that may hold one; others are not ours to judge."""
-        folder = self.root / kind
-        try:
-            return sorted(p for p in folder.glob(f"*{SUFFIX}") if _NAME.fullmatch(p.stem))
-        except OSError:
-            return []
-
     def _generator_path(self, name: str) -> Path:
         if name == BUILTIN:
             if not self.builtin.exists():
@@ -216,26 +177,19 @@ class Store:
             return self.builtin
         path = self.root / "generators" / f"{check_name(name)}{SUFFIX}"
         if not path.is_file():
-            known = [BUILTIN, *(p.stem for p in self._files("generators"))]
+            known = [BUILTIN, *(p.stem for p in listed(self.root / "generators"))]
             raise not_found("generator", name, known, "More are added by `latent-loom import`.")
         return path
 
-    def _style_path(self, name: str) -> Path:
-        path = self.root / "styles" / f"{check_name(name)}{SUFFIX}"
-        if not path.is_file():
-            known = [p.stem for p in self._files("styles")]
-            raise not_found("style", name, known, "Styles are made by `latent-loom adapt`.")
-        return path
-
-    def _new_path(self, kind: str, name: str, overwrite: bool) -> Path:
-        path = self.root / kind / f"{check_name(name)}{SUFFIX}"
-        if kind == "generators" and name == BUILTIN:
+    def _new_path(self, name: str, overwrite: bool) -> Path:
+        path = self.root / "generators" / f"{check_name(name)}{SUFFIX}"
+        if name == BUILTIN:
             raise BadRequest(f"{BUILTIN!r} is the name of the built-in generator; choose another name.")
         if path.exists() and not overwrite:
             raise AlreadyExists(
-                f"There is a {kind[:-1]} called {name!r} already; choose another name or ask to overwrite it."
+                f"There is a generator called {name!r} already; choose another name or ask to overwrite it."
             )
-        _writing(path, lambda: path.parent.mkdir(parents=True, exist_ok=True))
+        writing(path, lambda: path.parent.mkdir(parents=True, exist_ok=True))
         return path
 
     def _load_generator(self, path: Path) -> Generator:
@@ -257,7 +211,7 @@ class Store:
                 hash=self.generator_hash(name),
             )
         except (CheckpointError, BadCheckpoint, NotFound, OSError) as error:
-            return GeneratorEntry(**{"bytes": 0, **common}, broken=_sentence(error))
+            return GeneratorEntry(**{"bytes": 0, **common}, broken=sentence(error))
 
     def _hash_generator(self, name: str, path: Path) -> str:
         try:
@@ -265,49 +219,3 @@ class Store:
         except CheckpointError as error:
             raise BadCheckpoint(str(error)) from error
         return kept or generator_hash(self.generator(name))
-
-    def _style_entries(self) -> Iterator[StyleEntry]:
-        for path in self._files("styles"):
-            size = 0
-            try:
-                size = path.stat().st_size
-                yield StyleEntry(name=path.stem, path=path, bytes=size, info=Style.read_info(path))
-            except (BadCheckpoint, OSError) as error:
-                yield StyleEntry(name=path.stem, path=path, bytes=size, broken=_sentence(error))
-
-
-class _Cache(Generic[T]):
-    """The few things used last, by key; a key holds the file's stamp, so a changed file is read anew."""
-
-    def __init__(self, room: int) -> None:
-        self.room = room
-        self.kept: OrderedDict[Any, T] = OrderedDict()
-
-    def get(self, key: Any, make: Callable[[], T]) -> T:
-        if key not in self.kept:
-            self.kept[key] = make()
-        self.kept.move_to_end(key)
-        while len(self.kept) > self.room:
-            self.kept.popitem(last=False)
-        return self.kept[key]
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
-
-
-def _writing(path: Path, action: Callable[[], object]) -> None:
-    try:
-        action()
-    except OSError as error:
-        raise CannotWrite(
-            f"Cannot write {path.name!r} in {str(path.parent)!r} ({error.strerror or error}); free some space or "
-            "choose another data folder."
-        ) from error
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"The file cannot be read ({error.strerror or error})."
-    return str(error)

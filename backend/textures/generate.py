@@ -52,7 +52,11 @@ class GenerateSettings(Look):
 
     @property
     def stem(self) -> str:
-        return self.name if self.name is not None else "-".join(n for n, _ in self.styles)[:80] or self.generator
+        return (
+            self.name
+            if self.name is not None
+            else "-".join(n.replace("@", "-") for n, _ in self.styles)[:80] or self.generator
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from ..errors import BadRequest
+from ..models.reference import join, split
 from .files import MAPS
 from .look import StyleList
 
@@ -16,20 +17,25 @@ MOST_SEEDS = 1_000_000  # a slip such as 0-1000000000 must not fill the memory
 
 
 def styles(value: Any) -> StyleList:
-    """ "mossy", "mossy:0.8", ["mossy:0.8", "snowy"] or [["mossy", 0.8]] -> (("mossy", 0.8), ...)."""
+    """ "mossy", "mossy:0.8", ["mossy:0.8", "snowy"] or [["mossy", 0.8]] -> (("mossy", 0.8), ...).
+
+    A snapshot of a style, as it was after 75 iterations, is "mossy@75"; with a strength "mossy@75:0.8", "mossy:0.8@75".
+    """
     return tuple(_style(one) for one in (value if isinstance(value, list | tuple) else [value]) if one != "")
 
 
 def _style(value: Any) -> tuple[str, float]:
     if isinstance(value, str):
         name, colon, strength = value.partition(":")
+        strength, at, iterations = strength.partition("@")
+        name = f"{name.strip()}{at}{iterations.strip()}"
         try:
-            return name.strip(), float(strength) if colon else 1.0
+            return join(*split(name)), float(strength) if colon else 1.0
         except ValueError:
             pass
     elif isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str) and _is_number(value[1]):
         return value[0], float(value[1])
-    raise BadRequest(f"{value!r} is not a style; write NAME or NAME:STRENGTH, like mossy:0.8.")
+    raise BadRequest(f"{value!r} is not a style; write NAME or NAME:STRENGTH, like mossy:0.8, and @75 for a snapshot.")
 
 
 def seeds(value: Any) -> tuple[int, ...]:

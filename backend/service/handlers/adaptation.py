@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import AlreadyExists, Cancelled
-from ...job import Job
+from ...job import Job, Progress
 from ..parameters import parse
 from .context import Answer, Context
 from .entries import style_value
 
 if TYPE_CHECKING:
+    from ...adaptation.adapt import Snapshot
     from ...adaptation.style import Style
 
 PARTIAL = "-partial"
@@ -41,21 +42,28 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
             f"There is a style called {asked.name!r} already; choose another name or ask to overwrite it."
         )
     partial = asked.name[: 64 - len(PARTIAL)] + PARTIAL
-    kept: list[int] = []
+    kept: list[Snapshot] = []
+    history: dict[str, list[float]] = {}
 
-    def keep(style: Style) -> None:
-        store.add_style(style.renamed(partial), overwrite=True)
-        kept.append(style.info.iterations)
+    def keep(style: Style, snapshots: Sequence[Snapshot]) -> None:
+        kept[:] = snapshots
+        store.library.add(style.renamed(partial), kept, overwrite=True, history=history)
 
-    generator = store.generator(asked.generator)
+    def report(progress: Progress) -> None:
+        for number, value in progress.numbers.items():
+            history.setdefault(number, []).append(value)
+        job.report(progress)
+
+    generator, watched = store.generator(asked.generator), Job(report, job.cancelled)
     try:
-        style = train(generator, settings, name=asked.name, generator_name=asked.generator, job=job, keep=keep)
+        style = train(generator, settings, name=asked.name, generator_name=asked.generator, job=watched, keep=keep)
     except Cancelled:
         if not kept:
             raise Cancelled("Cancelled before the first snapshot; no style was made.") from None
-        raise Cancelled(f"Cancelled; the state after {kept[-1]} iterations is kept as the style {partial!r}.") from None
-    store.add_style(style, overwrite=asked.overwrite)
+        raise Cancelled(
+            f"Cancelled; the state after {kept[-1].iterations} iterations is kept as the style {partial!r}."
+        ) from None
+    store.library.add(style, kept, overwrite=asked.overwrite, history=history)
     if kept:
         store.delete_style(partial)
-    entry = next(entry for entry in store.styles() if entry.name == asked.name)
-    return Answer(value={"style": style_value(entry), "seconds": time.monotonic() - began_s})
+    return Answer(value={"style": style_value(store.library.entry(asked.name)), "seconds": time.monotonic() - began_s})

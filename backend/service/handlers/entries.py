@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ...models.store import GeneratorEntry, StyleEntry
+    from ...models.store import GeneratorEntry
+    from ...models.style_list import StyleEntry
 
 
 def generator_value(entry: GeneratorEntry) -> dict[str, Any]:
@@ -17,12 +18,12 @@ def generator_value(entry: GeneratorEntry) -> dict[str, Any]:
 
 
 def style_value(entry: StyleEntry) -> dict[str, Any]:
+    """The entry as lists show it: without its path and its settings."""
     shown = {"name": entry.name, "bytes": entry.bytes}
     if entry.info is None:
         return shown | {"broken": entry.broken or "The file cannot be read."}
-    info = asdict(entry.info)
-    names = ("generator", "source", "target", "method", "iterations", "seed", "clips", "measures", "licence")
-    return shown | {name: plain(info[name]) for name in names}
+    info = {name: plain(value) for name, value in asdict(entry.info).items() if name not in ("name", "settings")}
+    return shown | info | {"snapshots": list(entry.snapshots)}
 
 
 def plain(value: Any) -> Any:

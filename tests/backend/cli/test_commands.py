@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from latent_loom.backend.cli import main, quick_styles
+from latent_loom.backend.cli import main
 from latent_loom.backend.job import Job
 from PIL import Image
 
@@ -99,13 +99,14 @@ def test_a_style_is_made_listed_shown_used_renamed_and_deleted(loom, mossy, tmp_
     assert loom("export", "--generator", "tiny", "--style", "mossy:0.5", file).code == 0 and file.stat().st_size > 1000
 
 
-def test_the_quick_list_of_styles_is_the_store_s_own(data, mossy):
+def test_the_list_of_styles_is_the_service_s_own_and_needs_no_pytorch(loom, data, mossy):
     from latent_loom.backend.models.store import Store
     from latent_loom.backend.service.handlers import HANDLERS, Context
 
-    assert (
-        quick_styles.read_styles(data) == HANDLERS["styles"](Context(store=Store(data)), {}, {}, Job()).value["styles"]
-    )
+    served = HANDLERS["styles"](Context(store=Store(data)), {}, {}, Job()).value["styles"]
+    assert loom("styles").value["styles"] == served
+    code = "import sys; from latent_loom.backend.cli import listing; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "foreign"])
