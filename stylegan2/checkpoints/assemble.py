@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..config import GeneratorConfig
-from ..errors import ConfigError, CorruptTensors, UnsupportedArchitecture
+from ..errors import ConfigError, CorruptTensors, ForeignCheckpoint, UnsupportedArchitecture
 from ..networks import Generator
 from ..networks import Mapping as MappingNetwork
 
+LARGEST_SETTING = 1e30
 MEAN_LATENT_SEED = 0
 MEAN_LATENT_COUNT = 10_000
 
@@ -26,6 +28,14 @@ class PendingTensor:
 
     def reshape(self, *shape: int) -> PendingTensor:
         return PendingTensor(shape, lambda: self.load().reshape(shape))
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> PendingTensor:
+        """`change` of it, once it is loaded. Raises CorruptTensors if it cannot have such a shape."""
+        try:
+            shape = tuple(change(torch.empty(self.shape, device="meta")).shape)
+        except (RuntimeError, IndexError) as error:
+            raise CorruptTensors("A tensor of the file has another number of dimensions than it needs.") from error
+        return PendingTensor(shape, lambda: change(self.load()))
 
     @staticmethod
     def of(tensor: Tensor) -> PendingTensor:
@@ -56,6 +66,16 @@ def assemble(config: GeneratorConfig, tensors: Mapping[str, PendingTensor], *, s
     return generator.requires_grad_(False).eval()
 
 
+def assemble_foreign(config: GeneratorConfig, tensors: Mapping[str, PendingTensor], *, source: str) -> Generator:
+    """`assemble` for a file that may carry no mean latent: it is recomputed then."""
+    if "mapping.w_avg" in tensors:
+        return assemble(config, tensors, source=source)
+    none = PendingTensor.of(torch.zeros(config.w_dim))
+    generator = assemble(config, {**tensors, "mapping.w_avg": none}, source=source)
+    generator.mapping.w_avg.copy_(mean_latent(generator.mapping))
+    return generator
+
+
 def refuse(source: str, problem: str, names: Iterable[str]) -> None:
     """CorruptTensors if there are any `names`: "x.pt lacks 12 tensors (a, b, c, ...)"."""
     found = sorted(names)
@@ -73,6 +93,20 @@ def finite(source: str, name: str, tensor: Tensor) -> Tensor:
     if not bool(torch.isfinite(tensor).all()):
         raise CorruptTensors(f"In {source} the tensor {name} holds NaN or infinity: the model diverged in training.")
     return tensor
+
+
+def number(source: str, name: str, value: Any) -> float:
+    """A setting of a foreign file as a number. Raises ForeignCheckpoint."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST_SETTING:
+        raise ForeignCheckpoint(f"{source} has a {name} that is no number; it is damaged: get it again.")
+    return float(value)
+
+
+def shown(value: Any) -> str:
+    """A setting of a foreign file, for a sentence; what is nested is not followed, since it may have no end."""
+    if value is None or isinstance(value, str | bool):
+        return repr(value[:20] if isinstance(value, str) else value)
+    return "of another kind"
 
 
 def make_config(source: str, /, **settings) -> GeneratorConfig:

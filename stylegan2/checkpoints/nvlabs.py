@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..errors import ForeignCheckpoint, UnsupportedArchitecture
 from ..networks import Generator
-from .assemble import PendingTensor, assemble, make_config, mean_latent
-from .pickle_machine import Builder, LimitedReader, PickleMachine
-from .stored_tensors import PLAIN
-from .torch_files import load_from_bytes
+from .assemble import PendingTensor, assemble_foreign, make_config, number, shown
+from .pickle_machine import Builder
 
 MODULE_LIMIT = 10_000  # a generator has about 80 modules, in 4 levels; those that hold each other have no end
 MODULE_DEPTH = 8
@@ -68,19 +65,14 @@ def _rebuild_module(meta: Any) -> PersistentModule:
     return PersistentModule(meta["class_name"], _dict(meta.get("state")))
 
 
-def read_nvlabs(path: Path) -> Any:
-    """The object that the pickle holds, as plain data and `PersistentModule`s. Raises CheckpointError."""
-    builders: dict[str, Builder | None] = {
-        **PLAIN,
-        "torch.storage._load_from_bytes": load_from_bytes(path.name),
-        "torch_utils.persistence._reconstruct_persistent_obj": _rebuild_module,
-    }
-    with path.open("rb") as file:
-        return PickleMachine(path.name, builders).load(LimitedReader(file, path.stat().st_size))
+MODULES: dict[str, Builder | None] = {
+    "torch_utils.persistence._reconstruct_persistent_obj": _rebuild_module,
+    "torch.nn.modules.sparse.Embedding": None,  # of StyleGAN-XL, which is then refused by its name
+}
 
 
 def build_nvlabs(value: Any, source: str) -> Generator:
-    """The generator `G_ema` (or `G`) of what `read_nvlabs` read.
+    """The generator `G_ema` (or `G`) of such a pickle.
 
     Raises  UnsupportedArchitecture, CorruptTensors, ForeignCheckpoint
     """
@@ -90,7 +82,7 @@ def build_nvlabs(value: Any, source: str) -> Generator:
     mapping, synthesis = root.child("mapping"), root.child("synthesis")
     if mapping is None or synthesis is None:
         raise UnsupportedArchitecture(f"{source} holds a {root.kind[:40]!r} without mapping and synthesis networks.")
-    blocks = _blocks(synthesis, source)
+    blocks = _blocks(root, synthesis, source)
     tensors = root.tensors()
     settings = {
         **_mapping_settings(mapping, tensors, source),
@@ -101,21 +93,22 @@ def build_nvlabs(value: Any, source: str) -> Generator:
         for name in ("conv0", "conv1"):
             _silence_missing_noise(block, name, tensors, config.resolution)
     wanted = {n: t for n, t in tensors.items() if not n.endswith("resample_filter")}
-    recompute = wanted.get("mapping.w_avg") is None
-    if recompute:  # trained without an average
-        wanted["mapping.w_avg"] = PendingTensor.of(torch.zeros(config.w_dim))
-    generator = assemble(config, wanted, source=source)
-    if recompute:
-        generator.mapping.w_avg.copy_(mean_latent(generator.mapping))
-    return generator
+    return assemble_foreign(config, wanted, source=source)
 
 
-def _blocks(synthesis: PersistentModule, source: str) -> list[PersistentModule]:
+def _name_of_alias_free(root: PersistentModule) -> str:
+    """StyleGAN-XL is a StyleGAN3 whose mapping projects class embeddings, grown by heads of layers."""
+    mapping = root.child("mapping")
+    marks = {*mapping.state, *_dict(mapping.state.get("_modules"))} if mapping is not None else set()
+    return "StyleGAN-XL" if "embed_proj" in marks or "head_layer_names" in root.state else "StyleGAN3"
+
+
+def _blocks(root: PersistentModule, synthesis: PersistentModule, source: str) -> list[PersistentModule]:
     """b4, b8, ... in order, each a skip block."""
     names = list(_dict(synthesis.state.get("_modules")))
     if any(isinstance(name, str) and name.startswith("L0_") for name in names):
         raise UnsupportedArchitecture(
-            f"{source} is a StyleGAN3 (or StyleGAN-XL) model, which has other layers; give a StyleGAN2 model."
+            f"{source} is a {_name_of_alias_free(root)} model, which has other layers; give a StyleGAN2 model."
         )
     blocks: list[PersistentModule] = []
     while (block := synthesis.child(f"b{4 << len(blocks)}")) is not None:
@@ -125,7 +118,7 @@ def _blocks(synthesis: PersistentModule, source: str) -> list[PersistentModule]:
     for i, block in enumerate(blocks):
         if block.state.get("architecture", "skip") != "skip" or block.child("torgb") is None:
             raise UnsupportedArchitecture(
-                f"{source} is a StyleGAN2 of the {str(block.state.get('architecture'))[:20]!r} kind; "
+                f"{source} is a StyleGAN2 of the {shown(block.state.get('architecture'))} kind; "
                 "only skip generators are supported."
             )
         for name in ("conv1",) if i == 0 else ("conv0", "conv1"):
@@ -168,10 +161,9 @@ def _lr_multiplier(layer: PersistentModule | None, fan_in: int, source: str) -> 
     state = layer.state if layer else {}
     if state.get("activation", "lrelu") != "lrelu":
         raise UnsupportedArchitecture(f"{source} uses another activation than leaky ReLU in its mapping network.")
-    bias_gain, weight_gain = state.get("bias_gain"), state.get("weight_gain")
-    if isinstance(bias_gain, float | int) and isinstance(weight_gain, float | int):  # noqa: SIM102
-        if fan_in > 0 and math.isclose(weight_gain, bias_gain / math.sqrt(fan_in), rel_tol=1e-5):
-            return float(bias_gain)
+    bias_gain, weight_gain = (number(source, name, state.get(name)) for name in ("bias_gain", "weight_gain"))
+    if fan_in > 0 and math.isclose(weight_gain, bias_gain / math.sqrt(fan_in), rel_tol=1e-5):
+        return bias_gain
     raise UnsupportedArchitecture(f"{source} scales its mapping network in an unknown way; it is no StyleGAN2.")
 
 
@@ -190,22 +182,26 @@ def _synthesis_settings(
     if any(name not in tensors or len(tensors[name].shape) != 4 for name in names):
         raise ForeignCheckpoint(f"{source} lacks convolutions of its synthesis network; it is damaged: get it again.")
     clamps = {
-        child.state.get("conv_clamp")
+        _clamp(child, source)
         for block in blocks
         for name in ("conv0", "conv1", "torgb")
         if (child := block.child(name)) is not None
     }
     if len(clamps) != 1:
         raise UnsupportedArchitecture(f"{source} clamps its layers differently, which is not supported.")
-    clamp = clamps.pop()
     return {
         "resolution": sizes[-1],
         "channels": tuple(tensors[name].shape[0] for name in names[:-1]),
         "image_channels": tensors[names[-1]].shape[0],
-        "conv_clamp": None if clamp is None else float(clamp),
+        "conv_clamp": clamps.pop(),
         "fir": filter_taps([t for n, t in tensors.items() if n.endswith("resample_filter")], source),
         "constant_noise": f"synthesis.b{sizes[-1]}.conv1.noise_const" in tensors,
     }
+
+
+def _clamp(layer: PersistentModule, source: str) -> float | None:
+    clamp = layer.state.get("conv_clamp")
+    return None if clamp is None else number(source, "conv_clamp", clamp)
 
 
 def filter_taps(filters: list[PendingTensor], source: str) -> tuple[float, ...]:

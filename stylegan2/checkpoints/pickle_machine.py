@@ -144,11 +144,8 @@ class PickleMachine:
 
     def _find(self, module: str, attribute: str) -> Global:
         name = f"{module}.{attribute}"
-        if name == "dnnlib.tflib.network.Network":
-            raise UnsupportedArchitecture(
-                f"{self.source} is a StyleGAN file of the TensorFlow era; convert it with legacy.py of "
-                "NVlabs/stylegan2-ada-pytorch and import the result."
-            )
+        if name == "tfutil.Network":
+            raise UnsupportedArchitecture(f"{self.source} is a Progressive GAN (of 2018); give a StyleGAN2 model.")
         if name not in self.builders:
             raise UnsafeCheckpoint(self._unsafe(repr(name[:80])))
         return Global(name)

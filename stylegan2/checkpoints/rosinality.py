@@ -17,7 +17,7 @@ from torch import Tensor
 from ..errors import CannotExport, ForeignCheckpoint, UnsupportedArchitecture
 from ..networks import Generator, LayerInfo
 from ..ops.resample import normalise_taps
-from .assemble import PendingTensor, assemble, make_config, mean_latent
+from .assemble import PendingTensor, assemble_foreign, make_config
 from .atomic import replacing
 from .nvlabs import filter_taps
 from .stored_tensors import plain_state
@@ -57,12 +57,7 @@ def build_rosinality(value: Any, source: str) -> Generator:
     if isinstance(average, PendingTensor):  # [w_dim] or [1, w_dim]
         one_row = average.shape == (1, config.w_dim)
         named["mapping.w_avg"] = average.reshape(config.w_dim) if one_row else average
-    else:
-        named["mapping.w_avg"] = PendingTensor.of(torch.zeros(config.w_dim))
-    generator = assemble(config, named, source=source)
-    if not isinstance(average, PendingTensor):
-        generator.mapping.w_avg.copy_(mean_latent(generator.mapping))
-    return generator
+    return assemble_foreign(config, named, source=source)
 
 
 def _settings(tensors: Mapping[str, PendingTensor], source: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ strides. Nothing is taken from memory until `PendingTensor.load`, and no tensor 
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,9 @@ from torch import Tensor
 
 from ..errors import CorruptTensors
 from .assemble import PendingTensor
+from .numpy_arrays import numpy_buffer, numpy_scalar
 from .pickle_machine import Builder, Record, make_dict, make_list
 
-NUMPY_CODES = {"f8": "<d", "f4": "<f", "f2": "<e", "i8": "<q", "i4": "<i", "u8": "<Q", "u4": "<I", "b1": "?"}
 STORAGE_DTYPES: dict[str, torch.dtype] = {
     "torch.FloatStorage": torch.float32,
     "torch.DoubleStorage": torch.float64,
@@ -85,16 +84,6 @@ def _bytes(*args: Any) -> bytes:
     return b""
 
 
-def _numpy_scalar(dtype: Any, data: Any = None) -> int | float | None:
-    """A numpy number, whose type is a record ("f8", ...) with its byte order in the state; None for other kinds."""
-    name = dtype.args[0] if isinstance(dtype, Record) and dtype.args else None
-    little = isinstance(dtype, Record) and isinstance(dtype.state, tuple) and dtype.state[1:2] != (">",)
-    code = NUMPY_CODES.get(name) if isinstance(name, str) and little else None
-    if code is None or not isinstance(data, bytes) or len(data) != struct.calcsize(code):
-        return None
-    return struct.unpack(code, data)[0]
-
-
 def _size(*args: Any) -> tuple:
     return tuple(args[0]) if args and isinstance(args[0], tuple | list) else args
 
@@ -117,7 +106,8 @@ PLAIN: dict[str, Builder | None] = {
     "numpy.dtype": None,
     "numpy.ndarray": None,
     **{f"numpy.{core}.multiarray._reconstruct": None for core in ("core", "_core")},
-    **{f"numpy.{core}.multiarray.scalar": _numpy_scalar for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray.scalar": numpy_scalar for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": numpy_buffer for core in ("core", "_core")},
     **{f"pathlib.{name}": None for name in ("Path", "PurePath", "PosixPath", "WindowsPath", "PurePosixPath")},
     **{f"{b}.{name}": make_list for b in ("builtins", "__builtin__") for name in ("set", "frozenset", "list")},
     **{f"{b}.{name}": None for b in ("builtins", "__builtin__") for name in ("object", "complex", "slice", "range")},

@@ -7,9 +7,13 @@ import json
 import pickle
 import random
 import struct
+import sys
+import types
 import zipfile
 from collections import OrderedDict
+from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from latent_loom.stylegan2.checkpoints import export_rosinality, import_checkpoint, save_generator
@@ -20,6 +24,7 @@ from latent_loom.stylegan2.errors import (
     ForeignCheckpoint,
     TruncatedCheckpoint,
     UnsafeCheckpoint,
+    UnsupportedArchitecture,
 )
 from latent_loom.stylegan2.networks import Generator
 
@@ -139,6 +144,82 @@ def test_an_older_file_that_promises_more_than_it_has_is_refused(refused, count)
     head = b"".join(pickle.dumps(part, protocol=2) for part in (0x1950A86A20F9469CFC6C, 1001, {}))
     tail = pickle.dumps(["0"], protocol=2) + struct.pack("<q", count) + bytes(36)
     refused(head + dumped({"g_ema": {"a": Tensor(count=count)}}) + tail)
+
+
+# ---- numpy's arrays, as TensorFlow-era files hold them --------------------------------------------------------------
+
+
+class Array:
+    """Pickles as an array of float32 with any shape and any bytes."""
+
+    def __init__(self, shape, data=b"", *, version=1, kind="f4", order="<") -> None:
+        self.state = (version, shape, Kind(kind, order), False, data)
+
+    def __reduce__(self):
+        return np.zeros(0).__reduce__()[0], (np.ndarray, (0,), b"b"), self.state
+
+
+class Kind:
+    def __init__(self, name, order) -> None:
+        self.name, self.order = name, order
+
+    def __reduce__(self):
+        return np.dtype, (self.name, False, True), (3, self.order, None, None, None, -1, -1, 0)
+
+
+def tensorflow_file(*variables) -> bytes:
+    """(G, D, Gs) whose last network has `variables`."""
+    network = type("Network", (), {"__module__": "dnnlib.tflib.network"})
+    modules = {name: types.ModuleType(name) for name in ("dnnlib", "dnnlib.tflib", "dnnlib.tflib.network")}
+    modules["dnnlib.tflib.network"].Network = network
+    found = network()
+    found.variables = list(variables)
+    with mock.patch.dict(sys.modules, modules):
+        return pickle.dumps((found, found, found), protocol=4)
+
+
+def test_the_small_array_itself_is_read(refused):
+    good = tensorflow_file(("4x4/Const/const", Array((2, 3), bytes(24))))
+    assert "no StyleGAN2 generator" in refused(good, UnsupportedArchitecture)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        Array((HUGE, HUGE)),
+        Array((HUGE,), bytes(36)),
+        Array((2, 3), bytes(25)),
+        Array((-2, -3), bytes(24)),
+        Array((2.0, 3), bytes(24)),
+        Array((True, 6), bytes(24)),
+        Array((1,) * 100 + (6,), bytes(24)),
+        Array(None, bytes(24)),
+        Array([6], bytes(24)),
+        Array((0, HUGE), b"x"),
+    ],
+    ids=lambda a: str(a.state[1])[:30],
+)
+def test_an_array_of_another_size_than_its_bytes_is_refused(refused, array):
+    assert "An array of the file" in refused(tensorflow_file(("x", array)), CorruptTensors)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        [("x", Array((6,), bytes(24), kind="O"))],
+        [("x", Array((6,), bytes(24), kind="V4"))],
+        [("x", Array((6,), bytes(24), order=">"))],
+        [("x", Array((6,), "not bytes"))],
+        [("x", 7)],
+        [("x", None)],
+        [(3, Array((6,), bytes(24)))],
+        ["x"],
+        [()],
+    ],
+    ids=str,
+)
+def test_variables_that_are_no_arrays_are_refused(refused, variables):
+    assert "no arrays" in refused(tensorflow_file(*variables), ForeignCheckpoint)
 
 
 # ---- pickles that exhaust -------------------------------------------------------------------------------------------

@@ -215,9 +215,18 @@ def test_a_zip_with_two_pickles_or_strange_names_is_foreign(refused):
         refused(out.getvalue(), ForeignCheckpoint)
 
 
-def test_a_generator_of_the_tensorflow_era_is_named_and_not_built(refused):
-    body = b"(" + global_("dnnlib.tflib.network", "Network") + b"t"
-    assert "TensorFlow" in refused(pickled(body), UnsupportedArchitecture)
+def test_the_source_in_a_tensorflow_network_is_not_executed(refused, marker):
+    """A file of exactly the layout of (G, D, Gs): its graph's source is what their reader executes."""
+    state = b"}" + text("build_module_src") + text(f"open({str(marker)!r}, 'w').close()") + b"s"
+    network = global_("dnnlib.tflib.network", "Network") + b")\x81" + state + b"b"
+    assert "TensorFlow" in refused(pickled(network * 3 + b"\x87"), UnsupportedArchitecture)
+
+
+@pytest.mark.parametrize("place", ["static_kwargs", "components", "variables", "build_module_src"])
+def test_a_call_anywhere_in_a_tensorflow_network_is_refused(refused, place):
+    state = b"}" + text(place) + call(global_("os", "system"), text("touch executed")) + b"s"
+    network = global_("dnnlib.tflib.network", "Network") + b")\x81" + state + b"b"
+    refused(pickled(network * 3 + b"\x87"), UnsafeCheckpoint)
 
 
 def test_nothing_new_is_imported(refused, marker):

@@ -18,6 +18,8 @@ import torch
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.networks import Generator
 
+from . import tensorflow_files
+
 SMALL = {"z_dim": 8, "w_dim": 8, "resolution": 16, "channels": (8, 6, 4), "mapping_layers": 3}
 
 
@@ -153,8 +155,8 @@ def nvlabs_module(generator: Generator, **changes) -> Persistent:
         return _module(
             "SynthesisLayer", tensors(prefix, "weight", "bias", "noise_strength"), buffers,
             {"affine": linear(f"{prefix}.affine", 1, "linear")},
-            activation=changes.get("activation", "lrelu"), conv_clamp=config.conv_clamp, act_gain=np.sqrt(2),
-            use_noise=f"{prefix}.noise_strength" in own,
+            activation=changes.get("activation", "lrelu"), act_gain=np.sqrt(2),
+            conv_clamp=changes.get("conv_clamp", config.conv_clamp), use_noise=f"{prefix}.noise_strength" in own,
         )  # fmt: skip
 
     def block(r: int) -> Persistent:
@@ -177,6 +179,8 @@ def nvlabs_module(generator: Generator, **changes) -> Persistent:
     blocks = {f"b{4 << i}": block(4 << i) for i in range(config.blocks)}
     if changes.get("stylegan3"):
         blocks = {"input": block(4), "L0_36_512": block(4)}
+        if changes["stylegan3"] == "XL":
+            fcs["embed_proj"] = linear("mapping.fc0", 1, "lrelu")
     mapping = _module("MappingNetwork", {}, w_avg, fcs, z_dim=config.z_dim)
     synthesis = _module("SynthesisNetwork", {}, {}, blocks, w_dim=config.w_dim)
     return _module("Generator", {}, {}, {"synthesis": synthesis, "mapping": mapping}, z_dim=config.z_dim)
@@ -206,5 +210,19 @@ def write_nvlabs(tmp_path, monkeypatch):
             content = {"G": None, "D": None, "G_ema": G, "augment_pipe": None, "training_set_kwargs": options}
             pickle.dump(content, file, protocol=protocol)
         return path
+
+    return write
+
+
+# ---- NVlabs' of the TensorFlow era ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def write_tensorflow(tmp_path):
+    """write(generator, protocol=4, only=None, **changes) -> Path; only: pick networks out of (G, D, Gs)."""
+
+    def write(generator: Generator, *, protocol: int = 4, only=None, **changes) -> Path:
+        found = tensorflow_files.networks(generator, **changes)
+        return tensorflow_files.write(tmp_path / "tf.pkl", only(found) if only else found, protocol=protocol)
 
     return write

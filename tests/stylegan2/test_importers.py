@@ -8,6 +8,7 @@ from latent_loom.stylegan2.checkpoints.rosinality import layer_name
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.errors import (
     CannotExport,
+    CheckpointError,
     CorruptTensors,
     ForeignCheckpoint,
     TruncatedCheckpoint,
@@ -113,7 +114,8 @@ def test_the_content_decides_and_not_the_name(make_generator, write_nvlabs, writ
     ("changes", "sentence"),
     [
         ({"architecture": "resnet"}, "of the 'resnet' kind; only skip generators"),
-        ({"stylegan3": True}, "StyleGAN3 .or StyleGAN-XL. model"),
+        ({"stylegan3": True}, "is a StyleGAN3 model"),
+        ({"stylegan3": "XL"}, "is a StyleGAN-XL model"),
         ({"activation": "relu"}, "another activation than leaky ReLU"),
         ({"mapping_activation": "relu"}, "another activation than leaky ReLU in its mapping"),
     ],
@@ -121,6 +123,13 @@ def test_the_content_decides_and_not_the_name(make_generator, write_nvlabs, writ
 def test_other_architectures_are_named(make_generator, write_nvlabs, changes, sentence):
     with pytest.raises(UnsupportedArchitecture, match=sentence):
         import_checkpoint(write_nvlabs(make_generator(constant_noise=True), **changes))
+
+
+@pytest.mark.parametrize("name", ["conv_clamp", "architecture", "activation"])
+@pytest.mark.parametrize("value", ["x", [], {"a": []}, True, 10**5000], ids=lambda v: type(v).__name__)
+def test_attributes_of_any_kind_raise_nothing_but_a_checkpoint_error(make_generator, write_nvlabs, name, value):
+    with pytest.raises(CheckpointError):
+        import_checkpoint(write_nvlabs(make_generator(constant_noise=True), **{name: value}))
 
 
 @pytest.mark.parametrize("write", ["write_nvlabs", "write_rosinality"])
@@ -182,11 +191,26 @@ def test_a_discriminator_alone_is_foreign(tmp_path):
         import_checkpoint(tmp_path / "d.pt")
 
 
-@pytest.mark.parametrize("content", [b"hello, world", b"\x89PNG\r\n\x1a\n" + bytes(100), bytes(600), b"{}"])
-def test_other_files_are_foreign(tmp_path, content):
-    (tmp_path / "x.pkl").write_bytes(content)
-    with pytest.raises(ForeignCheckpoint, match=r"x\.pkl is "):
-        import_checkpoint(tmp_path / "x.pkl")
+@pytest.mark.parametrize("suffix", [".pkl", ".pt", ".safetensors"])
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"hello, world", "is a text file and no model"),
+        (b"(dialogue) s'il vous pla\xc3\xaet\n" * 40, "is a text file and no model"),
+        (b"https://example.org/model.pkl\n", "is a text file and no model"),
+        (b"{}", "is a text file and no model"),
+        (b"\n<!DOCTYPE html><html>...</html>", "is a web page"),
+        (b"<html>\n" + b"x" * 900, "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "is a Git LFS pointer"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "is no model file that can be read"),
+        (bytes(600), "is no model file that can be read"),
+    ],
+)
+def test_other_files_are_foreign_and_texts_are_called_so(tmp_path, content, sentence, suffix):
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ForeignCheckpoint, match=sentence):
+        import_checkpoint(path)
 
 
 def test_an_empty_file_a_folder_and_a_missing_file_are_told_apart(tmp_path):
