@@ -56,9 +56,7 @@ def test_a_position_after_the_last_snapshot_names_those_that_there_are(store, re
         store.style(reference)
 
 
-@pytest.mark.parametrize(
-    "reference", ["mossy@", "mossy@x", "mossy@-1", "mossy@nan", "mossy@1e9", "mossy@5@5", "mossy@٣"]
-)
+@pytest.mark.parametrize("at", ["", "x", "-1", "nan", "1e9", "5@5", "٣", "1000000000"])
 def test_what_is_no_position_is_refused(store, at):
     with pytest.raises(BadRequest, match="write NAME or NAME@ITERATIONS"):
         store.style(f"mossy@{at}")
