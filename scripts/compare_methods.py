@@ -1,84 +1,157 @@
-"""Which method changes the built-in generator best? The table of docs/decisions/0004-default-method.md.
+"""Does the default method reach what training all the weights reaches? The table of docs/decisions/0005.
 
-    .venv/bin/python scripts/compare_methods.py [--iterations 100] [--threads N] [--sheet FILE.png]
-                                                [--only METHOD:RATE ...]
+    .venv/bin/python scripts/compare_methods.py --records RECORDS.jsonl [--only METHOD:RATE[:FIELD=VALUE,...] ...]
+                                                [--iterations 300] [--threads N] [--sheet FILE.png] [--floor 0.9]
 
-Every method at several learning rates, several prompts, one seed; measured on 16 fixed latents by the judge, a CLIP
-that trained neither the generator nor the styles. Prints one row for each method and rate, then one for each prompt;
-KB is the size of a style's tensors.
+Ten prompts, one seed, every candidate; every 25 iterations the judge, a CLIP that trained neither the generator nor
+the styles, measures the same 16 fixed latents. Every measurement is a line of the records, so a run that was cut short
+goes on where it stopped, and candidates can be added to the records of others. The table compares, prompt by prompt,
+the snapshot that `auto` would choose of each small candidate with the best that `full` reached at any rate and length.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from latent_loom.backend.adaptation import Adaptation, AdaptSettings
+from latent_loom.backend.adaptation.adapt import SNAPSHOT_EVERY, Adaptation
+from latent_loom.backend.adaptation.settings import AdaptSettings
 from latent_loom.backend.models.store import Store
 from PIL import Image
 
 PROMPTS = [
     ("stone", "mossy stone"),
     ("stone", "snowy stone"),
-    ("metal", "rusty metal"),
     ("stone", "cracked stone"),
-    ("material", "gilded material"),
+    ("metal", "rusty metal"),
     ("wood", "burnt wood"),
+    ("material", "gilded material"),
+    ("brick", "painted brick"),
+    ("cobblestone", "muddy cobblestone"),
+    ("fabric", "dusty fabric"),
+    ("metal", "frosted metal"),
 ]
-CANDIDATES = [
-    ("lowrank", 0.0025),
-    ("lowrank", 0.005),
-    ("lowrank", 0.01),
-    ("style", 0.02),
-    ("style", 0.05),
-    ("full", 0.002),
-    ("full", 0.006),
-]
+CANDIDATES = ("lowrank:0.006", "style:0.05", "full:0.002", "full:0.005", "full:0.01")
 COLUMNS = ("quality", "direction", "retention", "pinned", "structure")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One measurement: candidate as it was written, prompt, iterations, the judge's measures, seconds so far."""
+
+    candidate: str
+    target: str
+    iterations: int
+    measures: dict[str, float]
+    seconds: float
+    nbytes: int
+
+
+def settings_of(candidate: str, source: str, target: str) -> AdaptSettings:
+    """ "lowrank:0.006:in_domain=1" -> that method at that rate with other settings beside."""
+    method, rate, *rest = candidate.split(":")
+    more = dict(part.split("=") for part in ",".join(rest).split(",") if part)
+    return AdaptSettings(
+        source=source, target=target, method=method, learning_rate=float(rate), **{k: float(v) for k, v in more.items()}
+    )
+
+
+def measure_run(candidate: str, source: str, target: str, iterations: int) -> tuple[list[Record], np.ndarray]:
+    """Train one candidate on one prompt: its records, and a picture of its last state (before above after)."""
+    run, began_s, records = (
+        Adaptation(Store().generator(), settings_of(candidate, source, target)),
+        time.monotonic(),
+        [],
+    )
+    nbytes = sum(t.numel() * t.element_size() for t in run.tensors.values())
+    while run.iterations < iterations:
+        run.step()
+        if run.iterations % SNAPSHOT_EVERY == 0:
+            records.append(
+                Record(
+                    candidate=candidate,
+                    target=target,
+                    iterations=run.iterations,
+                    measures=run.snapshot().measures.as_dict(),
+                    seconds=round(time.monotonic() - began_s, 2),
+                    nbytes=nbytes,
+                )
+            )
+    return records, run.preview()
+
+
+def read_records(path: Path) -> list[Record]:
+    return [Record(**json.loads(line)) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def highest(records: Iterable[Record], measure: str, floor: float) -> Record | None:
+    """The record that is best by a measure among those that keep their diversity."""
+    diverse = [r for r in records if r.measures["retention"] >= floor]
+    return max(diverse, key=lambda r: r.measures[measure]) if diverse else None
+
+
+def print_table(records: Sequence[Record], floor: float) -> None:
+    """Per prompt and in the mean: each small candidate's choice, and the best of `full`, with the floor and without."""
+    small = sorted({r.candidate for r in records if not r.candidate.startswith("full")})
+    rows: dict[str, list[Record | None]] = {}
+    for _, target in PROMPTS:
+        of_prompt = [r for r in records if r.target == target]
+        full = [r for r in of_prompt if r.candidate.startswith("full")]
+        chosen = {name: highest((r for r in of_prompt if r.candidate == name), "direction", floor) for name in small}
+        chosen |= {f"full, best direction, retention >= {floor}": highest(full, "direction", floor)}
+        chosen |= {
+            "full, best direction": highest(full, "direction", 0),
+            "full, best quality": highest(full, "quality", 0),
+        }
+        for name, record in chosen.items():
+            rows.setdefault(name, []).append(record)
+            print(f"{target:<20}{name:<42}{_scores(record)}")
+    for name, found in rows.items():
+        kept = [r for r in found if r is not None]
+        means = [statistics.mean(r.measures[c] for r in kept) for c in COLUMNS] if kept else []
+        print(f"{f'mean of {len(kept)}':<20}{name:<42}" + "".join(f"{v:>11.3f}" for v in means))
+
+
+def _scores(record: Record | None) -> str:
+    if record is None:
+        return "  none keeps its diversity"
+    values = "".join(f"{record.measures[c]:>11.3f}" for c in COLUMNS)
+    return f"{values}   {record.candidate} after {record.iterations}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--records", type=Path, required=True, help="file of measurements, one JSON object a line")
+    parser.add_argument("--iterations", type=int, default=300)
     parser.add_argument("--threads", type=int, help="processor threads (default: all)")
-    parser.add_argument("--sheet", type=Path, help="picture of every result: rows as printed, before above after")
-    parser.add_argument("--only", nargs="*", help="candidates, as METHOD:RATE")
+    parser.add_argument("--sheet", type=Path, help="picture of every result trained now: before above after")
+    parser.add_argument("--only", nargs="*", default=CANDIDATES, help="candidates, as METHOD:RATE[:FIELD=VALUE,...]")
+    parser.add_argument("--floor", type=float, default=0.9, help="retention that a chosen snapshot keeps (default: .9)")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    candidates = [(m, float(r)) for m, _, r in (c.partition(":") for c in options.only or [])] or CANDIDATES
-    generator, rows, pictures = Store().generator("builtin"), [], []
-    for method, rate in candidates:
+    records, pictures = read_records(options.records), []
+    done = {(r.candidate, r.target) for r in records if r.iterations >= options.iterations}
+    for candidate in options.only:
         for source, target in PROMPTS:
-            settings = AdaptSettings(
-                source=source, target=target, method=method, learning_rate=rate, iterations=options.iterations
-            )
-            run, began_s = Adaptation(generator, settings), time.monotonic()
-            for _ in range(options.iterations):
-                run.step()
-            seconds = time.monotonic() - began_s
-            size = sum(t.numel() * t.element_size() for t in run.tensors.values())
-            rows.append((method, rate, target, run.snapshot().measures.as_dict(), seconds, size))
-            pictures.append(run.preview())
-    print(f"{'method':<10}{'rate':<8}{'prompt':<18}" + "".join(f"{c:>11}" for c in COLUMNS) + f"{'s/step':>9}{'KB':>9}")
-    for method, rate in candidates:
-        chosen = [row for row in rows if row[:2] == (method, rate)]
-        means = [statistics.mean(row[3][c] for row in chosen) for c in COLUMNS]
-        seconds = statistics.mean(row[4] for row in chosen)
-        show(method, rate, "mean", means, seconds / options.iterations, chosen[0][5])
-    for method, rate, target, measures, seconds, size in rows:
-        show(method, rate, target, [measures[c] for c in COLUMNS], seconds / options.iterations, size)
-    if options.sheet:
+            if (candidate, target) in done:
+                continue
+            found, picture = measure_run(candidate, source, target, options.iterations)
+            pictures.append(picture)
+            records += found
+            with options.records.open("a") as file:
+                file.writelines(json.dumps(asdict(r)) + "\n" for r in found)
+    print(f"{'prompt':<20}{'':<42}" + "".join(f"{c:>11}" for c in COLUMNS))
+    print_table(records, options.floor)
+    if options.sheet and pictures:
         Image.fromarray(np.concatenate(pictures)).save(options.sheet)
-
-
-def show(method: str, rate: float, prompt: str, values: list[float], seconds: float, size: int) -> None:
-    scores = "".join(f"{v:>11.2f}" for v in values)
-    print(f"{method:<10}{rate:<8}{prompt:<18}{scores}{seconds:>9.2f}{size / 1000:>9.0f}")
 
 
 if __name__ == "__main__":
