@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import bench_synthesis
+from . import bench_adaptation, bench_synthesis
 from .options import add_common
 
 SUBJECTS = {  # name -> a module with HELP, add(parser) and run(args, console)
     "synthesis": bench_synthesis,
+    "adaptation": bench_adaptation,
 }
 
 

@@ -56,6 +56,8 @@ def measured(settings: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dic
                 return {"gflops": rates(device)}
 
         return {"gmac": gmac}, rate
+    if settings.get("deterministic"):
+        torch.use_deterministic_algorithms(True)
     try:
         step = reference(settings) if settings["impl"] == "reference" else ours(settings)
     except Unavailable as reason:
@@ -216,9 +218,11 @@ class ClipPackageModel(nn.Module):
 
     def forward(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """100 cos(image, text), and its transpose."""
-        cosines = 100 * nn.functional.normalize(self.encode_image(images), dim=-1) @ nn.functional.normalize(
-            self.encode_text(tokens), dim=-1
-        ).t()
+        cosines = (
+            100
+            * nn.functional.normalize(self.encode_image(images), dim=-1)
+            @ nn.functional.normalize(self.encode_text(tokens), dim=-1).t()
+        )
         return cosines, cosines.t()
 
 

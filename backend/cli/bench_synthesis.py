@@ -65,7 +65,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    device = args.device or _device()
+    device = args.device or default_device()
     runners: list[tuple[str, Path | None]] = [(impl, None) for impl in args.impls or ("native", "torch")]
     runners += [(kind_of(folder), folder) for folder in args.against]
     rows: list[dict[str, Any]] = []
@@ -158,8 +158,8 @@ class Worker:
 
 
 @contextmanager
-def worker(settings: dict[str, Any]) -> Iterator[Worker]:
-    line: Sequence[str] = (sys.executable, "-m", f"{__package__}.bench_worker", json.dumps(settings))
+def worker(settings: dict[str, Any], module: str = "bench_worker") -> Iterator[Worker]:
+    line: Sequence[str] = (sys.executable, "-m", f"{__package__}.{module}", json.dumps(settings))
     process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield Worker(process)
@@ -168,7 +168,7 @@ def worker(settings: dict[str, Any]) -> Iterator[Worker]:
         process.communicate()
 
 
-def _device() -> str:
+def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
