@@ -23,6 +23,8 @@ from unittest.mock import MagicMock
 import torch
 from torch import Tensor, nn
 
+from ...stylegan2.config import GeneratorConfig
+from ...stylegan2.networks import Generator
 from .bench_worker import Unavailable, growth_mib, macs, rates, seconds
 
 W_DIM = 512
@@ -85,17 +87,14 @@ def arithmetic(settings: dict[str, Any]) -> dict[str, int]:
     return {name: settings["batch"] * count for name, count in parts.items()}
 
 
-def random_clip(device: str) -> nn.Module:
+def random_clip(device: str) -> Any:
     import open_clip
 
     model = open_clip.create_model(ARCHITECTURE, device=device)
     return model.eval().requires_grad_(False)
 
 
-def random_generator(size: int):
-    from ...stylegan2.config import GeneratorConfig
-    from ...stylegan2.networks import Generator
-
+def random_generator(size: int) -> Generator:
     channels = tuple(channels_of(size).values())
     config = GeneratorConfig(z_dim=W_DIM, w_dim=W_DIM, resolution=size, channels=channels, constant_noise=True)
     return Generator(config).eval()
