@@ -26,7 +26,7 @@ class RequestType:
     idempotent: bool = False
 
 
-_LOOK = ("generator", "styles", "size", "tile", "psi", "maps", "format", "relief", "normal", "roughness")
+_LOOK = ("generator", "styles", "size", "tile", "psi", "mine", "maps", "format", "relief", "normal", "roughness")
 
 REQUESTS: dict[str, RequestType] = {
     request.name: request
@@ -73,6 +73,15 @@ REQUESTS: dict[str, RequestType] = {
             optional=("generator", "style", "strength", "format"),
             value=("file", "bytes"),
             idempotent=True,
+        ),
+        RequestType(
+            name="mine_style",
+            required=("name",),
+            optional=(
+                *("generator", "iterations", "seed", "batch", "learning_rate", "target"),
+                *("decay", "in_domain", "diversity_floor", "psi"),
+            ),
+            value=("style", "seconds"),
         ),
         RequestType(name="delete_style", required=("name",)),
         RequestType(name="shutdown"),

@@ -12,7 +12,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ from ..models.style_info import METADATA_KEY, StyleInfo, info_of, read_info
 
 UP, DOWN = ".lora_up", ".lora_down"
 THUMBNAIL = "thumbnail"
+MAPPER = "mapper."
+"""Prefix of the tensors of a style's mapper (`mapper.Mapper`) in the file."""
 MAX_THUMBNAIL_PX = 1024
 MAX_DENSE = 2**29
 """Numbers in all deltas of a style, written out: no generator has as many, while two thin hostile factors may."""
@@ -36,11 +38,12 @@ _TENSOR_NAME = re.compile(r"[A-Za-z0-9_.]{1,200}")
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """tensors as described above; thumbnail uint8 [h, w, 3] or None."""
+    """tensors as described above; thumbnail uint8 [h, w, 3] or None; mapper {} or the tensors of a `mapper.Mapper`."""
 
     info: StyleInfo
     tensors: dict[str, Tensor]
     thumbnail: np.ndarray | None = None
+    mapper: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -51,12 +54,11 @@ class Style:
         return expand(self.tensors)
 
     def renamed(self, name: str) -> Style:
-        info = StyleInfo(**{**asdict(self.info), "name": name})
-        return Style(info=info, tensors=self.tensors, thumbnail=self.thumbnail)
+        return replace(self, info=replace(self.info, name=name))
 
     def save(self, path: Path | str) -> None:
         """Write the file, whole or not at all."""
-        tensors = dict(self.tensors)
+        tensors = self.tensors | {MAPPER + name: tensor for name, tensor in self.mapper.items()}
         if self.thumbnail is not None:
             tensors[THUMBNAIL] = torch.from_numpy(np.ascontiguousarray(self.thumbnail))
         write_tensors(Path(path), tensors, {METADATA_KEY: self.info.to_json()})
@@ -76,7 +78,9 @@ class Style:
             ) from error
         thumbnail = tensors.pop(THUMBNAIL, None)
         check_finite(tensors, path.name)
-        return cls(info=info, tensors=tensors, thumbnail=None if thumbnail is None else thumbnail.numpy())
+        mapper = {name.removeprefix(MAPPER): tensors.pop(name) for name in list(tensors) if name.startswith(MAPPER)}
+        picture = None if thumbnail is None else thumbnail.numpy()
+        return cls(info=info, tensors=tensors, thumbnail=picture, mapper=mapper)
 
     @staticmethod
     def read_info(path: Path | str) -> StyleInfo:
@@ -105,11 +109,16 @@ def check_layout(header: FileHeader, file_name: str) -> None:
         if not _TENSOR_NAME.fullmatch(name) or header.dtypes[name] not in ("F32", "F16", "BF16"):
             raise BadCheckpoint(f"The style file {file_name} holds {name[:80]!r}, which is no change of a parameter.")
     try:
-        dense = sum(math.prod(shape) for shape in delta_shapes(shapes).values())
+        dense = sum(math.prod(shape) for shape in delta_shapes(without_mapper(shapes)).values())
     except (KeyError, ValueError) as error:
         raise BadCheckpoint(f"The style file {file_name} holds half a low-rank change; train it again.") from error
     if dense > MAX_DENSE:
         raise BadCheckpoint(f"The style file {file_name} changes {dense:,} numbers, more than any generator has.")
+
+
+def without_mapper(shapes: Shapes) -> Shapes:
+    """The changes of parameters alone."""
+    return {name: shape for name, shape in shapes.items() if not name.startswith(MAPPER)}
 
 
 def check_finite(tensors: Mapping[str, Tensor], file_name: str) -> None:

@@ -10,6 +10,7 @@ from ...protocol.data_folder import data_folder
 from ..errors import not_found
 from ..models.style_list import list_styles as read_styles
 from ..service.handlers.entries import style_value
+from . import mine
 from .console import Console
 from .inprocess import call, open_store
 from .options import add_common
@@ -42,6 +43,7 @@ def add(commands) -> None:
             action.add_argument(argument, metavar=argument.upper())
         add_common(action, repeated=True)
         action.set_defaults(run=run)
+    mine.add(actions)
 
 
 def run_models(args: argparse.Namespace, console: Console) -> dict[str, Any]:

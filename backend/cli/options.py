@@ -74,6 +74,10 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         "--maps", type=values.maps, metavar="LIST", help=f"maps to write, of {','.join(values.MAPS)} (default: color)"
     )
     parser.add_argument(
+        "--mine", type=values.number, metavar="AMOUNT",
+        help="pull samples to what fits the styles best, 0 to 2 (default: 0; see `styles mine`)",
+    )  # fmt: skip
+    parser.add_argument(
         "--relief", type=values.number, metavar="R", help="how deep height and normals are (default: 1)"
     )
     parser.add_argument("--normal", choices=("opengl", "directx"), help="which way green points (default: opengl)")
@@ -90,6 +94,7 @@ def look_params(args: argparse.Namespace) -> dict:
         "tile": args.tile,
         "psi": args.psi,
         "maps": args.maps,
+        "mine": args.mine,
         "relief": args.relief,
         "normal": args.normal,
         "roughness": args.roughness,

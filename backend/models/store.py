@@ -142,8 +142,10 @@ class Store:
 
     # Both
 
-    def styled(self, generator: str, styles: Sequence[tuple[str, float]] = ()) -> Generator:
+    def styled(self, generator: str, styles: Sequence[tuple[str, float]] = (), mine: float = 0.0) -> Generator:
         """The generator with styles folded in; strengths of 0 change nothing. Do not change its weights.
+
+        mine    how far the styles' mappers move its samples (`adaptation.mapper`)
 
         Raises  NotFound; BadRequest where a style was made for a generator of other shapes
         """
@@ -153,6 +155,10 @@ class Store:
         for name, strength in styles:
             if strength == 0:
                 self.library.stamps(name)  # a misspelt name is told at strength 0 too
+        if mine:
+            from ..adaptation.mapper import mined
+
+            return mined(self.styled(generator, styles), loaded, mine)
         if not active:
             return base
         stamps = tuple((name, strength, *self.library.stamps(name)) for name, strength in active)

@@ -20,7 +20,7 @@ import numpy as np
 from torch import Tensor
 
 from ..adaptation import snapshots as shots
-from ..adaptation.style import THUMBNAIL, Style, StyleInfo, delta_shapes
+from ..adaptation.style import THUMBNAIL, Style, StyleInfo, delta_shapes, without_mapper
 from ..errors import AlreadyExists, BadCheckpoint, NotFound
 from .files import SUFFIX, Cache, Stamp, check_name, stamp, writing
 from .headers import Shapes, read_header
@@ -80,7 +80,7 @@ class StyleLibrary:
         shapes = dict(read_header(path).shapes)
         shapes.pop(THUMBNAIL, None)
         try:
-            return delta_shapes(shapes)
+            return delta_shapes(without_mapper(shapes))
         except (KeyError, ValueError) as error:
             raise BadCheckpoint(f"The style file {path.name} holds half a low-rank change; train it again.") from error
 
@@ -145,6 +145,11 @@ class StyleLibrary:
             writing(there, lambda: there.unlink(missing_ok=True))
         writing(source, source.unlink)
         return target
+
+    def rewrite(self, style: Style) -> None:
+        """Save a style that is there, with something added; its snapshots stay. Raises NotFound, CannotWrite."""
+        path = self.path(style.info.name)
+        writing(path, lambda: style.save(path))
 
     def choose(self, name: str, iterations: float, thumbnail: np.ndarray | None = None) -> Style:
         """Make the style what it was at a position of its run. Its snapshots stay, so every choice can be undone.

@@ -1,6 +1,6 @@
 """Batches: many textures from one file, each item on its own, with a manifest that tells how to repeat every one.
 
-[defaults]                      # any of: generator size tile psi maps format relief normal roughness seeds style
+[defaults]                      # any of: generator size tile psi mine maps format relief normal roughness seeds style
 size = "1024x1024"
 maps = ["color", "normal"]
 
@@ -38,6 +38,7 @@ SPELLINGS = {
     "psi": spelling.number,
     "maps": spelling.maps,
     "format": spelling.text,
+    "mine": spelling.number,
     "relief": spelling.number,
     "normal": spelling.text,
     "roughness": spelling.number,
@@ -193,7 +194,7 @@ class _Run:
         missing = [which for which, (file, record) in wanted.items() if not self.manifest.has(file, record)]
         color = None
         if missing:
-            generator = self.store.styled(item.generator, item.styles)
+            generator = self.store.styled(item.generator, item.styles, item.mine)
             color = texture(generator, seed, size=item.size, tile=item.tile, psi=item.psi)
             images = picture_set(color, item)
             for which in missing:

@@ -78,7 +78,7 @@ def generate(
     """
     job = job or Job()
     folder = None if out is None else open_folder(out)
-    generator = store.styled(settings.generator, settings.styles)
+    generator = store.styled(settings.generator, settings.styles, settings.mine)
     origin = store.origin(settings.generator, settings.styles) if folder else {}
     files: list[dict[str, Any]] = []
     arrays: dict[str, list[np.ndarray]] = {which: [] for which in settings.maps}
@@ -106,6 +106,8 @@ def picture_set(color: np.ndarray, look: Look) -> dict[str, np.ndarray]:
 def picture_record(look: Look, origin: dict[str, Any], seed: int, which: str) -> dict[str, Any]:
     """Everything that decides the pixels of one map, JSON-able. `origin` is `Store.origin`'s account of the models."""
     record = origin | {"seed": seed, "map": which, "size": list(look.size), "tile": look.tile, "psi": look.psi}
+    if look.mine:
+        record["mine"] = look.mine
     if which in ("height", "normal", "ao", "orm"):
         record["relief"] = look.relief
     if which == "normal":

@@ -25,6 +25,7 @@ class Look:
     styles     (name, strength) pairs, added up; strength 1 = as trained
     size       (width, height) in pixels, 16..8192 each
     tile       axes on which the picture is seamless: none | x (along the width) | y | xy
+    mine       how far the styles' mappers pull samples to what fits the styles best: 0 = not, 1 = as trained
     psi        truncation: 1 = as varied as trained .. 0 = the mean picture; lower is safer and less varied
     maps       color, height, normal, roughness, ao, orm
     format     of the colour picture: png | jpeg | webp; the other maps are always PNG
@@ -35,6 +36,7 @@ class Look:
     styles: StyleList = ()
     size: tuple[int, int] = (512, 512)
     tile: str = "xy"
+    mine: float = 0.0
     psi: float = 0.8
     maps: tuple[str, ...] = ("color",)
     format: str = "png"
@@ -54,6 +56,8 @@ class Look:
             raise BadRequest(f"A map is named twice in {', '.join(self.maps)}; name each once.")
         if not (math.isfinite(self.psi) and -2 <= self.psi <= 2):
             raise BadRequest(f"The truncation psi is {self.psi}; give a number from -2 to 2 (0.8 is usual).")
+        if not 0 <= self.mine <= 2:
+            raise BadRequest(f"Mining is {self.mine}; give a number from 0 (none) to 2 (1 is as trained).")
         check_styles(self.styles)
         self.pbr  # noqa: B018  its settings check themselves
 

@@ -81,7 +81,7 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
     """
     job = job or Job()
     folder = open_folder(out)
-    generator = store.styled(settings.generator, settings.styles)
+    generator = store.styled(settings.generator, settings.styles, settings.mine)
     origin = store.origin(settings.generator, settings.styles)
     _claim(folder, settings, origin)
     curve = latent_curve(generator, settings)

@@ -18,6 +18,7 @@ from .adaptation import PARTIAL, adapt
 from .checkpoints import export, import_
 from .context import Answer, Context, idle_status
 from .library import delete_style, models, status, styles
+from .mining import mine_style
 from .textures import batch, generate, walk
 
 __all__ = ["AT_ONCE", "AT_THE_DESK", "HANDLERS", "PARTIAL", "Answer", "Context", "Handler", "idle_status"]
@@ -34,6 +35,7 @@ HANDLERS: dict[str, Handler] = {
     "batch": batch,
     "import": import_,
     "export": export,
+    "mine_style": mine_style,
     "delete_style": delete_style,
 }
 

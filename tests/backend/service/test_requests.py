@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from latent_loom.backend.adaptation.mapper import MineSettings
 from latent_loom.backend.adaptation.settings import AdaptSettings
 from latent_loom.backend.service import handlers
-from latent_loom.backend.service.handlers import adaptation, checkpoints, context, library, textures
+from latent_loom.backend.service.handlers import adaptation, checkpoints, context, library, mining, textures
 from latent_loom.backend.textures.generate import GenerateSettings
 from latent_loom.backend.textures.walk import WalkSettings
 from latent_loom.protocol.requests import REQUESTS
@@ -22,6 +23,7 @@ SETTINGS = {
     "batch": (textures.BatchRequest,),
     "import": (checkpoints.ImportRequest,),
     "export": (checkpoints.ExportRequest,),
+    "mine_style": (mining.MineRequest, MineSettings),
     "delete_style": (library.StyleName,),
 }
 
