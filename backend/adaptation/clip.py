@@ -25,6 +25,13 @@ from .resize import fit_square
 BUILTIN_FOLDER = Path(__file__).parent.parent / "models" / "builtin"
 BUILTIN_CLIPS = {"builtin": BUILTIN_FOLDER / "clip", "judge": BUILTIN_FOLDER / "judge"}
 VOCABULARY_FILE = "vocabulary.json"
+PART_TEMPLATES = (
+    *("a part of {}.", "a small part of {}.", "a piece of {}.", "a detail of {}.", "a section of {}."),
+    *("a close-up of {}.", "the surface of {}.", "the edge of {}.", "the middle of {}.", "one side of {}."),
+    *("a fragment of {}.", "{} from very near.", "a cropped photo of {}.", "a patch of {}.", "the texture of {}."),
+)
+"""Wordings for what a patch of a picture shows (the patch loss)."""
+KEPT_TEXTS = 64
 
 
 class WordTokenizer:
@@ -77,6 +84,7 @@ class Clip:
         self.tokenizer = tokenizer
         self.templates = tuple(templates)
         self.size = size
+        self._texts: dict[tuple[str, ...], Tensor] = {}
         self._mean = torch.tensor(mean).view(1, 3, 1, 1)
         self._std = torch.tensor(std).view(1, 3, 1, 1)
 
@@ -96,9 +104,19 @@ class Clip:
         """Texts -> unit vectors [len(texts), D] float32."""
         return unit(self.model.encode_text(self.tokenizer(list(texts)).to(self.device)).float())
 
-    def embed_prompt(self, prompt: str) -> Tensor:
-        """The prompt in every template: unit vectors [len(templates), D]."""
-        return self.embed_texts([template.format(prompt) for template in self.templates])
+    def embed_prompt(self, prompt: str, templates: Sequence[str] | None = None) -> Tensor:
+        """The prompt in every template (None = this CLIP's): unit vectors [len(templates), D], computed once."""
+        texts = tuple(template.format(prompt) for template in templates or self.templates)
+        if texts not in self._texts:
+            if len(self._texts) >= KEPT_TEXTS:
+                self._texts.clear()
+            self._texts[texts] = self.embed_texts(texts)
+        return self._texts[texts]
+
+    @property
+    def part_templates(self) -> tuple[str, ...]:
+        """Wordings for parts of things; a CLIP of few words has none beside its ordinary ones."""
+        return self.templates if isinstance(self.tokenizer, WordTokenizer) else PART_TEMPLATES
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that this CLIP was never taught, each with near ones that it was; none for full CLIPs."""

@@ -1,45 +1,61 @@
-"""The losses of an adaptation, on unit CLIP embeddings in float32."""
+"""The losses of an adaptation, on unit CLIP embeddings in float32; each has its weight in the settings.
+
+directional  turn the difference of the two pictures towards the target's           directional_loss
+global_loss  bring the picture itself near the target                               target_loss
+patch        the same as directional, on random patches and for texts of parts      patch_loss
+in_domain    pictures that differed before differ as much afterwards                in_domain_loss
+decay        small changes rather than large ones                                   decay_loss
+gamut        colours that a picture can hold                                        gamut_loss
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import PromptError
-from .clip import Clip, unit
+from .clip import unit
+from .style import DOWN
 
 SAFE_NORM = 1e-2
 """Softens the norm of an image direction: two generators that agree give 0 / 0.01, not 0 / 0, and a useful gradient."""
 
 
-def text_direction(clip: Clip, source: str, target: str) -> Tensor:
-    """dT = normalise(mean over templates of E_T(target) - E_T(source)): [D].
-
-    Source  Gal et al. 2021 (the directional CLIP loss), with the templates of Radford et al. 2021
-    Raises  PromptError if the CLIP sees no difference between the two
-    """
-    difference = (clip.embed_prompt(target) - clip.embed_prompt(source)).mean(0)
-    if difference.norm() < 1e-4:
-        raise PromptError(
-            f"To the CLIP {clip.name!r} {source!r} and {target!r} mean the same; choose words further apart."
-        )
-    return unit(difference)
+def image_direction(source: Tensor, adapted: Tensor) -> Tensor:
+    """[N, D] each -> the difference over its softened norm sqrt(|d|^2 + SAFE_NORM^2), float32."""
+    d = adapted.float() - source.float()
+    return d / torch.sqrt(d.square().sum(-1, keepdim=True) + SAFE_NORM**2)
 
 
 def directional_loss(source: Tensor, adapted: Tensor, direction: Tensor) -> Tensor:
     """mean(1 - cos(E(G_t) - E(G_s), dT)): source, adapted [N, D], direction [D] unit.
 
-    The image direction's norm is sqrt(|d|^2 + SAFE_NORM^2). Source: Gal et al. 2021.
+    Source  Gal et al. 2021 (the directional CLIP loss)
     """
-    d = adapted - source
-    norm = torch.sqrt(d.square().sum(-1) + SAFE_NORM**2)
-    return (1 - (d @ direction) / norm).mean()
+    return (1 - image_direction(source, adapted) @ direction).mean()
 
 
-def gamut_loss(images: Tensor) -> Tensor:
-    """How far pictures leave [-1, 1], mean of squares: what a saved picture would lose by clamping."""
-    return F.relu(images.abs() - 1).square().mean()
+def target_loss(adapted: Tensor, goals: Tensor, weights: Tensor) -> Tensor:
+    """mean(sum_k w_k (1 - cos(E(G_t), goal_k))): adapted [N, D], goals [K, D], weights [K] with sum 1.
+
+    Source  Patashnik et al. 2021 (StyleCLIP), the "global" loss that Gal et al. 2021 compare with
+    """
+    return ((1 - adapted.float() @ unit(goals).T) @ weights).mean()
+
+
+def patch_loss(source: Tensor, adapted: Tensor, parts: Tensor) -> Tensor:
+    """mean_i sum_p softmax_p(c_ip) (1 - c_ip), c_ip = cos(E(patch_t,i) - E(patch_s,i), dT_p).
+
+    source, adapted  [N, D], embeddings of the same patches
+    parts            [P, D], unit: the text's direction in every wording for parts of things
+    A patch is judged mostly by the wordings that it fits already.
+    Source  the patch loss of Gal et al. 2021's code, after the augmented patches of Frans et al. 2021; there the mean
+            over the wordings, here their sum, so that the weight does not depend on how many there are
+    """
+    c = image_direction(source, adapted) @ parts.T
+    return (c.softmax(-1) * (1 - c)).sum(-1).mean()
 
 
 def in_domain_loss(source: Tensor, adapted: Tensor) -> Tensor:
@@ -54,3 +70,19 @@ def in_domain_loss(source: Tensor, adapted: Tensor) -> Tensor:
     pairs = torch.triu_indices(n, n, offset=1, device=source.device)
     change = (source @ source.T - adapted @ adapted.T)[pairs[0], pairs[1]]
     return change.square().mean()
+
+
+def decay_loss(tensors: Mapping[str, Tensor]) -> Tensor:
+    """Mean of squares of everything trained: a change must earn its size.
+
+    The inner half of a low-rank change does not count: it starts at unit variance, and the outer half starts at 0.
+    Source  Li et al. 2018 (L2 towards the starting point)
+    """
+    counted = [t for name, t in tensors.items() if not name.endswith(DOWN)]
+    squares = torch.stack([t.square().sum() for t in counted]).sum()
+    return squares / sum(t.numel() for t in counted)
+
+
+def gamut_loss(images: Tensor) -> Tensor:
+    """How far pictures leave [-1, 1], mean of squares: what a saved picture would lose by clamping."""
+    return F.relu(images.abs() - 1).square().mean()

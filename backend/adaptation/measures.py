@@ -2,7 +2,7 @@
 
 With e the unit CLIP embedding of a picture, s and t the source's and the adapted generator's pictures of one latent:
 
-    quality    mean over pictures and templates of e(t) . e(target text)
+    quality    mean over pictures and templates of e(t) . e(target), of several targets by weight
     direction  mean of cos(e(t) - e(s), dT)
     retention  diversity(t) / diversity(s), where diversity = mean over pairs of 1 - e_i . e_j
     pinned     spread over the pixels of the mean change / mean spread of each change: n^-.5 for changes at independent
@@ -20,8 +20,9 @@ from torch import Tensor
 from ...stylegan2.inputs import SynthesisInputs, draw_inputs
 from ...stylegan2.latents import z_from_seed
 from ...stylegan2.networks import Generator
+from .aims import Aim
 from .clip import Clip
-from .losses import SAFE_NORM, text_direction
+from .losses import image_direction
 
 FIRST_SEED = 1_000_000
 """Fixed latents lie far from the seeds that people type."""
@@ -78,17 +79,13 @@ def structure_score(source: Tensor, adapted: Tensor) -> float:
 
 
 @torch.no_grad()
-def measure(clip: Clip, source: Tensor, adapted: Tensor, source_prompt: str, target_prompt: str) -> Measures:
-    """All measures of a pair of picture sets [N, 3, H, W] of the same latents, seen by one CLIP."""
+def measure(clip: Clip, source: Tensor, adapted: Tensor, aim: Aim) -> Measures:
+    """All measures of a pair of picture sets [N, 3, H, W] of the same latents, seen by one CLIP with its own aim."""
     source, adapted = source.clamp(-1, 1), adapted.clamp(-1, 1)
     before, after = clip.embed_images(source), clip.embed_images(adapted)
-    change = after - before
-    along = (change @ text_direction(clip, source_prompt, target_prompt)) / torch.sqrt(
-        change.square().sum(-1) + SAFE_NORM**2
-    )
     return Measures(
-        quality=(after @ clip.embed_prompt(target_prompt).T).mean().item(),
-        direction=along.mean().item(),
+        quality=((after @ aim.goals.T) @ aim.weights).mean().item(),
+        direction=(image_direction(before, after) @ aim.direction).mean().item(),
         retention=diversity(after) / max(diversity(before), 1e-6),
         pinned=pinned_score(source, adapted),
         structure=structure_score(source, adapted),

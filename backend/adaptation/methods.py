@@ -1,98 +1,156 @@
 """What an adaptation may train: the methods, behind one interface.
 
-A method makes the compact, trainable tensors of a style for a generator; `style.expand` turns them into deltas on its
-parameters. Nothing else of the method exists: training, saving, blending and export treat all methods alike.
+A method names the compact, trainable tensors of a style for a generator (`shapes`); `style.expand` turns them into
+deltas on its parameters. Nothing else of the method exists: training, saving, blending and export treat all alike.
 
-    lowrank  rank-r updates of every 3x3 convolution, offsets of style and layer biases, ToRGB whole.   some 100 KB
-             For most things: colour, patches, relief. Source: Hu et al. 2021 (LoRA), here on convolutions.
-    style    StyleSpace offsets: one number for each input channel of each modulated layer.             a few KB
-             For changes of surface on large generators. Source: Alanov et al. 2023 (StyleDomain).
-    full     every convolution with its style layer, bias and noise strength, and the constant.         as the generator
-             For changes of shape. Source: Gal et al. 2021 (StyleGAN-NADA).
+Source  lowrank: Hu et al. 2021 (LoRA), here on convolutions; style: Alanov et al. 2023 (StyleDomain), with ToRGB;
+        layers, full: Gal et al. 2021 (StyleGAN-NADA), section 4.2
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ...stylegan2.networks import Generator
+from ..errors import BadRequest
+from .settings import AdaptSettings
 from .style import DOWN, UP
+from .subject import Layer, Subject
 
-MakeTensors = Callable[[Generator, int, torch.Generator], dict[str, Tensor]]
+Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """make(generator, rank, rng) -> the tensors, all deltas zero at the start; the rest are Adam's own settings.
-
+    """summary         what it is in a few words
+    trains          what it changes
+    suits           what it is for
+    shapes          (subject, settings) -> the tensors of a style of this method
+    learning_rate, betas  of Adam
     max_iterations  where "auto" stops at the latest
+    selects         whether it chooses among `shapes` while it trains (see `selection`)
     """
 
     summary: str
-    make: MakeTensors
+    trains: str
+    suits: str
+    shapes: Callable[[Subject, AdaptSettings], Shapes]
     learning_rate: float
     betas: tuple[float, float]
     max_iterations: int
+    selects: bool = False
+
+    def make(self, subject: Subject, settings: AdaptSettings, rng: torch.Generator) -> dict[str, Tensor]:
+        """The tensors, all deltas zero at the start; none yet where the method selects."""
+        return {} if self.selects else make_tensors(self.shapes(subject, settings), subject.device, rng)
+
+    def nbytes(self, subject: Subject, settings: AdaptSettings) -> int:
+        """How large the result is (at most, where the method selects)."""
+        return 4 * sum(math.prod(shape) for shape in self.shapes(subject, settings).values())
 
 
-def _zeros_like(generator: Generator, name: str) -> Tensor:
-    return torch.zeros_like(dict(generator.named_parameters())[name])
+def make_tensors(shapes: Shapes, device: torch.device, rng: torch.Generator) -> dict[str, Tensor]:
+    """Zeros, but for the inner halves of low-rank changes: those are random at unit variance, as weights are stored."""
+    return {
+        name: (torch.randn(shape, generator=rng) / shape[0] ** 0.5 if name.endswith(DOWN) else torch.zeros(shape)).to(
+            device
+        )
+        for name, shape in shapes.items()
+    }
 
 
-def style_offsets(generator: Generator, rank: int, rng: torch.Generator) -> dict[str, Tensor]:
-    """An offset of the style s of every modulated layer, ToRGB included: the delta of its affine bias."""
-    names = [f"synthesis.{layer.name}.affine.bias" for layer in generator.layers()]
-    return {name: _zeros_like(generator, name) for name in names}
+def _chosen(subject: Subject, settings: AdaptSettings) -> list[Layer]:
+    return [layer for layer in subject.layers() if settings.coarse or not layer.coarse]
 
 
-def low_rank(generator: Generator, rank: int, rng: torch.Generator) -> dict[str, Tensor]:
-    """Low-rank updates of the convolutions; biases, noise strengths and ToRGBs are small enough to be trained whole."""
-    tensors = style_offsets(generator, rank, rng)
-    for layer in generator.layers():
-        prefix = f"synthesis.{layer.name}"
-        tensors[f"{prefix}.bias"] = _zeros_like(generator, f"{prefix}.bias")
-        if layer.kind == "torgb":
-            tensors[f"{prefix}.weight"] = _zeros_like(generator, f"{prefix}.weight")
+def _of_layers(subject: Subject, layers: list[Layer], *kinds: str) -> Shapes:
+    """Shapes of the parameters of these kinds ("style", "bias", ...) of the layers that have them."""
+    parameters = subject.parameters()
+    names = [name for layer in layers for kind in kinds if (name := getattr(layer, kind))]
+    return {name: tuple(parameters[name].shape) for name in names}
+
+
+def _style_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
+    found = _of_layers(subject, _chosen(subject, settings), "style")
+    if not found:
+        raise BadRequest("This generator has no styles to offset; choose the method lowrank or full.")
+    return found
+
+
+def _low_rank_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
+    """Low-rank for the convolutions; biases, noise strengths and colours are small enough to be trained whole."""
+    layers, parameters = _chosen(subject, settings), subject.parameters()
+    shapes = _of_layers(subject, layers, "style")
+    for layer in layers:
+        shapes |= _of_layers(subject, [layer], "bias", "noise")
+        if layer.kind == "colour":
+            shapes |= _of_layers(subject, [layer], "weight")
             continue
-        tensors[f"{prefix}.noise_strength"] = _zeros_like(generator, f"{prefix}.noise_strength")
-        r = min(rank, layer.c_in, layer.c_out)
-        # Unit variance: weights are stored at unit variance too (equalized learning rate).
-        down = torch.randn(r, layer.c_in, layer.kernel, layer.kernel, generator=rng) / r**0.5
-        tensors[f"{prefix}.weight{DOWN}"] = down.to(generator.mapping.w_avg.device)
-        tensors[f"{prefix}.weight{UP}"] = torch.zeros(layer.c_out, r, device=generator.mapping.w_avg.device)
-    return tensors
+        c_out, c_in, *kernel = parameters[layer.weight].shape
+        r = min(settings.rank, c_in, c_out)
+        shapes[layer.weight + DOWN] = (r, c_in, *kernel)
+        shapes[layer.weight + UP] = (c_out, r)
+    return shapes
 
 
-def full_weights(generator: Generator, rank: int, rng: torch.Generator) -> dict[str, Tensor]:
-    """What the paper trains: everything of synthesis but the ToRGBs; the mapping stays."""
-    trained = [
-        name for name, _ in generator.named_parameters() if name.startswith("synthesis.") and ".torgb." not in name
-    ]
-    return {name: _zeros_like(generator, name) for name in trained}
+def whole_layers(subject: Subject, layers: list[Layer]) -> Shapes:
+    """Every parameter of the layers, as it is."""
+    parameters = subject.parameters()
+    return {name: tuple(parameters[name].shape) for layer in layers for name in layer.parameters}
+
+
+def convolutions(subject: Subject) -> list[Layer]:
+    return [layer for layer in subject.layers() if layer.kind == "conv"]
+
+
+def _full_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
+    parameters = subject.parameters()
+    base = {name: tuple(parameters[name].shape) for name in subject.base}
+    return base | whole_layers(subject, convolutions(subject))
+
+
+def _layers_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
+    return whole_layers(subject, convolutions(subject))
 
 
 METHODS: dict[str, Method] = {
     "lowrank": Method(
-        summary="low-rank updates with biases and ToRGB: colour, patches, relief",
-        make=low_rank,
+        summary="low-rank updates with biases and ToRGB",
+        trains="low-rank updates of every 3x3 convolution; style and layer biases, noise strengths and colour layers",
+        suits="most things: colour, patches, relief",
+        shapes=_low_rank_shapes,
         learning_rate=0.006,
         betas=(0.9, 0.99),
         max_iterations=300,
     ),
     "style": Method(
-        summary="StyleSpace offsets: the smallest, for changes of surface",
-        make=style_offsets,
+        summary="StyleSpace offsets: the smallest",
+        trains="one offset for each input channel of every layer, colour layers included",
+        suits="changes of surface on large generators",
+        shapes=_style_shapes,
         learning_rate=0.05,
         betas=(0.9, 0.999),
         max_iterations=250,
     ),
+    "layers": Method(
+        summary="whole convolutions, those that the target asks for",
+        trains="the convolutions that matter most to the target, chosen anew as training goes on",
+        suits="changes of shape that leave the rest alone",
+        shapes=_layers_shapes,
+        learning_rate=0.002,
+        betas=(0.0, 0.99),
+        max_iterations=300,
+        selects=True,
+    ),
     "full": Method(
-        summary="all convolutions, as in the paper: changes of shape",
-        make=full_weights,
+        summary="all convolutions, as in the paper",
+        trains="every convolution with its style layer, bias and noise strength, and the constant; no colour layers",
+        suits="far changes of shape",
+        shapes=_full_shapes,
         learning_rate=0.002,
         betas=(0.0, 0.99),
         max_iterations=300,

@@ -6,6 +6,7 @@ Source  the random augmentations of Frans et al. 2021 (CLIPDraw) and Kwon and Ye
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,23 @@ class View:
         """Images [N, 3, H, W] -> [N, 3, crop, crop], clamped to [-1, 1] as a saved picture is."""
         seen = images.clamp(-1, 1).roll(self.shift, (2, 3))[..., : self.crop, : self.crop]
         return (seen.flip(-1) if self.mirror else seen) + self.noise
+
+
+def patches(images: Sequence[Tensor], share: float, tile: str, rng: torch.Generator) -> list[Tensor]:
+    """A random square of each picture, at the same places in each of the equal batches `images` [N, 3, H, W].
+
+    share  its side as a share of the picture's shorter one; at least one pixel. Across the edge where pictures wrap
+    """
+    n, _, height, width = images[0].shape
+    side = max(1, round(share * min(height, width)))
+    free = (height if "y" in tile else height - side + 1, width if "x" in tile else width - side + 1)
+    places = [[int(torch.randint(room, (1,), generator=rng)) for room in free] for _ in range(n)]
+
+    def cut(batch: Tensor) -> Tensor:
+        rolled = [image.roll((-down, -right), (1, 2)) for image, (down, right) in zip(batch, places, strict=True)]
+        return torch.stack(rolled)[..., :side, :side].clamp(-1, 1)
+
+    return [cut(batch) for batch in images]
 
 
 def draw_view(images: Tensor, tile: str, rng: torch.Generator) -> View:

@@ -14,7 +14,7 @@ from .context import Answer, Context
 from .entries import style_value
 
 if TYPE_CHECKING:
-    from ...adaptation.adapt import Snapshot
+    from ...adaptation.stopping import Snapshot
     from ...adaptation.style import Style
 
 PARTIAL = "-partial"

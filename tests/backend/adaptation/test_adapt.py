@@ -21,10 +21,9 @@ def settings(**changes) -> AdaptSettings:
 @pytest.mark.parametrize("input_map", [0.0, 1.0])
 def test_before_training_both_generators_give_bit_identical_pictures_and_a_finite_loss(clip, input_map):
     run = Adaptation(make_generator(input_map=input_map), settings(mixing=0.5), clips=[clip])
-    ws, inputs = run.draw()
-    source, adapted = run._pictures(None, ws, inputs), run._adapted(run.tensors, ws, inputs)
+    source, adapted = run.subject.pair(run.draw(), run.tensors)
     assert torch.equal(source, adapted)
-    loss = directional_loss(clip.embed_images(source), clip.embed_images(adapted), run.directions[0])
+    loss = directional_loss(clip.embed_images(source), clip.embed_images(adapted), run.aims[0].direction)
     assert abs(loss.item() - 1) < 1e-4  # CLIP's own bits differ a little with and without gradient
     loss.backward()
     gradients = [t.grad for t in run.tensors.values() if t.grad is not None]
@@ -71,17 +70,19 @@ def test_the_saved_style_gives_the_picture_that_was_trained(generator, clip):
     for _ in range(3):
         run.step()
     style = run.style(run.snapshot(), name="x")
-    ws, inputs = run.draw()
-    folded = blend(generator, [(style, 1.0)]).synthesize(ws, inputs)
-    assert torch.allclose(folded, run._pictures(run.tensors, ws, inputs), atol=1e-5)
+    drawn = run.draw()
+    folded = blend(generator, [(style, 1.0)]).synthesize(drawn.ws, drawn.inputs)
+    assert torch.allclose(folded, run.subject.pictures(drawn, run.tensors), atol=1e-5)
 
 
 def test_cancel_takes_effect_within_one_iteration_and_the_last_snapshot_is_kept(generator, clip):
     seen, kept = [], []
     job = Job(seen.append, lambda: len(seen) >= 26)
     with pytest.raises(Cancelled):
-        adapt(generator, settings(iterations=100), clips=[clip], job=job, keep=kept.append)
-    assert len(seen) == 26
+        adapt(
+            generator, settings(iterations=100), clips=[clip], job=job, keep=lambda style, snapshots: kept.append(style)
+        )
+    assert [p.done for p in seen] == [0, *range(1, 26)]
     assert [style.info.iterations for style in kept] == [25]
 
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from latent_loom.backend.adaptation.aims import text_direction
 from latent_loom.backend.adaptation.clip import unit
-from latent_loom.backend.adaptation.losses import directional_loss, gamut_loss, in_domain_loss, text_direction
+from latent_loom.backend.adaptation.losses import directional_loss, gamut_loss, in_domain_loss
 from latent_loom.backend.adaptation.measures import diversity, pinned_score, structure_score
 from latent_loom.backend.adaptation.resize import fit_square, resize
 from latent_loom.backend.adaptation.views import draw_view

@@ -1,0 +1,300 @@
+"""One run of StyleGAN-NADA, step by step.
+
+Two copies of one generator are shown the same latents and the same noise; the difference between their pictures, seen
+by CLIP, is turned until it points the way from the source to the target (`aims`, `objective`). Only the tensors of the
+chosen method are trained (`methods`), and they are the result.
+
+Source  Gal et al. 2021
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...stylegan2.networks import Generator
+from ..errors import BadRequest, NonFinite
+from .aims import Pictures, find_aim
+from .clip import Clip, check_prompt, load_clip
+from .measures import Measures, measure
+from .methods import METHODS, make_tensors, whole_layers
+from .objective import Objective
+from .predict import plan
+from .selection import select_layers
+from .settings import AdaptSettings
+from .stopping import Snapshot
+from .style import Style, StyleInfo
+from .stylegan2 import StyleGAN2Subject
+from .subject import CodedSubject, Subject
+
+MEASURED_LATENTS = 16
+SHOWN_LATENTS = 4
+WARMUP = 20
+"""Iterations over which the learning rate rises: Adam's first steps are all of full length, whatever the gradient."""
+MAX_ROLLBACKS = 4
+
+
+class Adaptation:
+    """One run, step by step: `step` trains, `snapshot` measures, `style` gives the result.
+
+    generator  float32; its weights are left as they were. A `Generator`, or anything that is a `Subject`
+    clips      their losses are added; None = those that the settings name. Weights are the settings'
+    judge      measures; None = the built-in judge where the built-in CLIP alone trains, else the first of `clips`
+    resume     a style of these very settings, perhaps of fewer iterations, to go on from; Adam starts anew
+    Raises     PromptError for prompts that a CLIP cannot read; BadRequest, NotFound; OutOfMemory before any work
+    """
+
+    def __init__(
+        self,
+        generator: Generator | Subject,
+        settings: AdaptSettings,
+        *,
+        clips: Sequence[Clip] | None = None,
+        judge: Clip | None = None,
+        resume: Style | None = None,
+    ) -> None:
+        self.settings, self.generator = settings, generator
+        self.method = METHODS[settings.method_name]
+        device = generator.mapping.w_avg.device if isinstance(generator, Generator) else generator.device
+        named = settings.weighted_clips()
+        self.clips = list(clips) if clips is not None else [load_clip(name, str(device)) for name, _ in named]
+        weights = [weight for _, weight in named] if len(named) == len(self.clips) else [1.0] * len(self.clips)
+        self.judge = judge or self._default_judge()
+        for clip in {c.name: c for c in [*self.clips, self.judge]}.values():
+            for prompt in settings.prompts:
+                check_prompt(clip, prompt)
+        pictures = Pictures.read(settings, device)
+        self.subject = self._subject()
+        self.need, checkpointing = plan(self.subject, settings, self.clips)
+        if isinstance(self.subject, StyleGAN2Subject):
+            self.subject.checkpointing = checkpointing
+        self._fixed = self.subject.fixed(MEASURED_LATENTS)
+        self._fixed_source = self._pictures(None, self._fixed)
+        aims = {c.name: find_aim(c, settings, pictures, self._fixed_source) for c in [*self.clips, self.judge]}
+        self.aims = [aims[clip.name] for clip in self.clips]
+        self._judge_aim = aims[self.judge.name]
+        self.objective = Objective(
+            settings=settings, clips=self.clips, weights=weights, aims=self.aims, tile=self.subject.tile
+        )
+        self._rng = torch.Generator().manual_seed(settings.seed)
+        self.learning_rate = settings.learning_rate or self.method.learning_rate
+        self.rollbacks = self.iterations = self._warmed = 0
+        self.tensors = self.method.make(self.subject, settings, self._rng)
+        if resume:
+            self._go_on_from(resume)
+        self._mask: dict[str, Tensor] = {}
+        self._train(self.tensors)
+        self._optimizer = self._fresh_optimizer()
+
+    def _subject(self) -> Subject:
+        """The generator as a subject; one of StyleGAN2 is trained on the smallest pictures that the CLIPs need."""
+        if not isinstance(self.generator, Generator):
+            if self.settings.train_size or self.settings.tile or self.settings.checkpointing:
+                raise BadRequest("train_size, tile and checkpointing are for StyleGAN2 generators; leave them out.")
+            return self.generator
+        needed, size = max(clip.size for clip in self.clips), self.generator.config.resolution
+        smallest = min(size, 1 << (needed - 1).bit_length())
+        train_px = self.settings.train_size or max(4, smallest)
+        return StyleGAN2Subject(self.generator, tile=self.settings.tile, train_px=train_px)
+
+    def _default_judge(self) -> Clip:
+        """An encoder that does not train the style, where there is one that knows the prompts' words."""
+        if any(clip.name != "builtin" for clip in self.clips):
+            return self.clips[0]
+        return load_clip("judge", str(self.clips[0].device))
+
+    @property
+    def total(self) -> int:
+        """Iterations at the most."""
+        return self.method.max_iterations if self.settings.iterations == "auto" else self.settings.iterations
+
+    @property
+    def pruned_at(self) -> int:
+        """The iteration after which only the largest offsets are left; 0 = all stay."""
+        return round(self.total * 2 / 3) if self.settings.keep_share < 1 else 0
+
+    def _go_on_from(self, style: Style) -> None:
+        shapes = self.method.shapes(self.subject, self.settings)
+        there = {name: tuple(t.shape) for name, t in style.tensors.items()}
+        same = there.items() <= shapes.items() if self.method.selects else there == shapes
+        if style.info.method != self.settings.method_name or not same:
+            raise BadRequest(
+                f"The style {style.info.name!r} was made with other settings (method {style.info.method}), so this run "
+                "cannot go on from it; give the same ones, or start anew."
+            )
+        if style.info.iterations >= self.total:
+            raise BadRequest(
+                f"The style {style.info.name!r} has {style.info.iterations} iterations already; ask for more of them."
+            )
+        self.tensors = {name: t.detach().clone().to(self.subject.device) for name, t in style.tensors.items()}
+        self.iterations = style.info.iterations
+        # Other random numbers than the first part had, and the same ones at every resumption.
+        self._rng.manual_seed(self.settings.seed + 2**32 * self.iterations)
+
+    def _train(self, names: Collection[str]) -> None:
+        """Train the tensors of these names and no others."""
+        for name, tensor in self.tensors.items():
+            tensor.requires_grad_(name in names)
+
+    def _fresh_optimizer(self) -> torch.optim.Adam | None:
+        trained = [t for t in self.tensors.values() if t.requires_grad]
+        return torch.optim.Adam(trained, lr=self.learning_rate, betas=self.method.betas) if trained else None
+
+    def _autocast(self) -> torch.autocast:
+        """Mixed precision keeps what CLIP returns, directions and losses in float32."""
+        device = self.subject.device.type
+        able = device == "cuda" and torch.cuda.is_bf16_supported()
+        mixed = self.settings.precision == "mixed" or (self.settings.precision == "auto" and able)
+        return torch.autocast(device, dtype=torch.bfloat16, enabled=mixed)
+
+    @torch.no_grad()
+    def _pictures(self, tensors: dict[str, Tensor] | None, drawn: Any, *, full: bool = False) -> Tensor:
+        """The source's pictures (None), or those of given tensors; no gradient; a batch at a time, for memory."""
+        count, step = MEASURED_LATENTS, self.settings.batch
+        parts = (self.subject.some(drawn, slice(i, min(i + step, count))) for i in range(0, count, step))
+        return torch.cat([self.subject.pictures(part, tensors, full=full) for part in parts])
+
+    def draw(self) -> Any:
+        """One batch of random inputs: drawn once, shown to both generators."""
+        s = self.settings
+        return self.subject.draw(s.batch, self._rng, psi=s.psi, mixing=s.mixing)
+
+    def step(self) -> dict[str, float]:
+        """One iteration. Returns {"loss", "direction"}, and "rollbacks" where there were any: a step that is not finite
+        is undone, and made again at half the rate.
+
+        Raises NonFinite after several such steps.
+        """
+        if self.method.selects and (self._optimizer is None or self.iterations % self.settings.select_every == 0):
+            self._select()
+        for _ in range(MAX_ROLLBACKS):
+            kept = {name: t.detach().clone() for name, t in self.tensors.items()}
+            numbers = self._try_step()
+            if all(math.isfinite(v) for v in numbers.values()) and self._finite():
+                self.iterations += 1
+                self._warmed += 1
+                if self.iterations == self.pruned_at:
+                    self._prune()
+                return numbers | ({"rollbacks": float(self.rollbacks)} if self.rollbacks else {})
+            with torch.no_grad():
+                for name, t in self.tensors.items():
+                    t.copy_(kept[name])
+            self.rollbacks += 1
+            self.learning_rate /= 2
+            self._optimizer = self._fresh_optimizer()
+        raise NonFinite("The adaptation diverged; try a smaller learning rate, another method or another seed.")
+
+    def _finite(self) -> bool:
+        return all(bool(torch.isfinite(t).all()) for t in self.tensors.values())
+
+    def _select(self) -> None:
+        """Choose the layers to train now; what others have learnt stays."""
+        layers = select_layers(
+            cast(CodedSubject, self.subject), self.settings, self.clips, self.objective.weights, self.aims,
+            self.tensors, self._rng,
+        )  # fmt: skip
+        shapes = whole_layers(self.subject, layers)
+        new = {name: shape for name, shape in shapes.items() if name not in self.tensors}
+        self.tensors |= make_tensors(new, self.subject.device, self._rng)
+        before = {name for name, t in self.tensors.items() if t.requires_grad}
+        self._train(shapes)
+        if before != set(shapes):
+            self._optimizer = self._fresh_optimizer()
+
+    def _backward(self, rng: torch.Generator) -> dict[str, float]:
+        """The gradients of one batch, in the tensors."""
+        s = self.settings
+        with self._autocast():
+            source, adapted = self.subject.pair(
+                self.subject.draw(s.batch, rng, psi=s.psi, mixing=s.mixing), self.tensors
+            )
+            loss, direction = self.objective(source.float(), adapted.float(), self.tensors, rng)
+        for tensor in self.tensors.values():
+            tensor.grad = None
+        loss.backward()
+        return {"loss": loss.item(), "direction": direction}
+
+    def _try_step(self) -> dict[str, float]:
+        assert self._optimizer is not None  # whatever selects has selected by now
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.learning_rate * min(1.0, (self._warmed + 1) / WARMUP)
+        numbers = self._backward(self._rng)
+        self._optimizer.step()
+        with torch.no_grad():
+            for name, mask in self._mask.items():
+                self.tensors[name].mul_(mask)
+        return numbers
+
+    @torch.no_grad()
+    def _prune(self) -> None:
+        """Keep the largest share of the offsets; the others are 0 from now on."""
+        sizes = torch.cat([t.abs().flatten() for t in self.tensors.values()])
+        least = sizes.topk(max(1, round(self.settings.keep_share * len(sizes)))).values[-1]
+        self._mask = {name: (t.abs() >= least).to(t) for name, t in self.tensors.items()}
+        for name, mask in self._mask.items():
+            self.tensors[name].mul_(mask)
+
+    def rehearse(self) -> float:
+        """Seconds of one step, of which nothing stays. The first step of a process is slower than the others."""
+        if self.method.selects and self._optimizer is None:
+            self._select()
+        began_s = time.monotonic()
+        self._backward(torch.Generator().manual_seed(self.settings.seed))
+        return time.monotonic() - began_s
+
+    @torch.no_grad()
+    def snapshot(self) -> Snapshot:
+        adapted = self._pictures(self.tensors, self._fixed)
+        tensors = {name: t.detach().clone() for name, t in self.tensors.items()}
+        measures = measure(self.judge, self._fixed_source, adapted, self._judge_aim)
+        return Snapshot(iterations=self.iterations, tensors=tensors, measures=measures)
+
+    def verify(self, snapshot: Snapshot) -> Measures:
+        """The snapshot's measures on pictures of full size, where it was trained on smaller ones."""
+        source, adapted = (self._pictures(t, self._fixed, full=True) for t in (None, snapshot.tensors))
+        return measure(self.judge, source, adapted, self._judge_aim)
+
+    @torch.no_grad()
+    def preview(self, tensors: dict[str, Tensor] | None = None) -> np.ndarray:
+        """uint8 [2 * R, n * R, 3]: some fixed latents before (above) and after (below), now or at a snapshot."""
+        shown = self.subject.some(self._fixed, slice(SHOWN_LATENTS))
+        rows = [self._fixed_source[:SHOWN_LATENTS], self.subject.pictures(shown, tensors or self.tensors)]
+        sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
+        return ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+
+    def style(self, snapshot: Snapshot, *, name: str, generator_name: str = "builtin") -> Style:
+        """The snapshot as a style, with its provenance and a thumbnail."""
+        s = self.settings
+        info = StyleInfo(
+            name=name,
+            generator=generator_name,
+            generator_hash=self.subject.hash(),
+            source=s.source or "(pictures)",
+            target=s.described_target(),
+            method=s.method_name,
+            iterations=snapshot.iterations,
+            seed=s.seed,
+            clips=tuple(clip.name for clip in self.clips),
+            measures=snapshot.measures.as_dict(),
+            settings=self._provenance(),
+        )
+        half = self.preview(snapshot.tensors)
+        return Style(info=info, tensors=snapshot.tensors, thumbnail=half[half.shape[0] // 2 :, : half.shape[0]])
+
+    def _provenance(self) -> dict[str, Any]:
+        """Every setting; pictures by what is in them, since a style holds no path."""
+        s = self.settings
+        told = asdict(s) | {"learning_rate": self.learning_rate, "judge": self.judge.name}
+        for name in ("images", "source_images"):
+            told[name] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in getattr(s, name)]
+        if self.rollbacks:
+            told["rollbacks"] = self.rollbacks
+        return told

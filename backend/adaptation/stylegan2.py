@@ -1,0 +1,187 @@
+"""StyleGAN2 as a subject of adaptation: shared trunk, pictures of the size that is needed, low-rank branches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
+
+from ...stylegan2.checkpoints import generator_hash
+from ...stylegan2.inputs import SynthesisInputs, sample_inputs
+from ...stylegan2.networks import Generator, Partway
+from ...stylegan2.ops.low_rank import LowRank
+from ..errors import BadRequest
+from .measures import fixed_latents
+from .style import DOWN, UP, expand
+from .subject import Cost, Layer
+
+PREFIX = "synthesis."
+COARSE = 6 / 17
+"""The share of the convolutions that Alanov et al. 2023 leave alone for changes of surface: 6 of the 17 at 1024 px."""
+KEPT_MAPS = 4
+"""Feature maps kept for each convolution's backward pass: input, convolved, activated, and one to spare."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """ws [N, L, w_dim] and everything else that is random."""
+
+    ws: Tensor
+    inputs: SynthesisInputs
+
+
+class StyleGAN2Subject:
+    """generator      frozen here; its weights are left as they are
+    tile           padding; None = as it was trained
+    train_px       side of the pictures trained on: the sum of the colours up to there; None = the full size
+    checkpointing  keep no activations but those between blocks
+    Raises         BadRequest for a size that the generator does not pass through
+    """
+
+    def __init__(
+        self, generator: Generator, *, tile: str | None = None, train_px: int | None = None, checkpointing: bool = False
+    ) -> None:
+        self.generator = generator.eval().requires_grad_(False)
+        config = generator.config
+        self.tile = tile or config.tile
+        self.checkpointing = checkpointing
+        self.base: tuple[str, ...] = (f"{PREFIX}b4.const",)
+        self.codes = config.num_ws
+        sizes = [4 << k for k in range(config.blocks)]
+        if train_px is not None and train_px not in sizes:
+            raise BadRequest(f"This generator passes through {', '.join(map(str, sizes))} px; train at one of these.")
+        self.train_px = train_px or config.resolution
+        self.partial = self.train_px < config.resolution
+        self.blocks = sizes.index(self.train_px) + 1
+
+    @property
+    def device(self) -> torch.device:
+        return self.generator.mapping.w_avg.device
+
+    def hash(self) -> str:
+        return generator_hash(self.generator)
+
+    def parameters(self) -> Mapping[str, Tensor]:
+        return dict(self.generator.named_parameters())
+
+    def layers(self) -> Sequence[Layer]:
+        """Those that the training pictures pass through."""
+        found = [layer for layer in self.generator.layers() if layer.resolution <= self.train_px]
+        coarse = round(COARSE * self.generator.config.num_convs)
+        return [
+            Layer(
+                name=layer.name,
+                kind="conv" if layer.kind == "conv" else "colour",
+                weight=f"{PREFIX}{layer.name}.weight",
+                style=f"{PREFIX}{layer.name}.affine.bias",
+                bias=f"{PREFIX}{layer.name}.bias",
+                noise=f"{PREFIX}{layer.name}.noise_strength" if layer.kind == "conv" else None,
+                others=(f"{PREFIX}{layer.name}.affine.weight",),
+                coarse=layer.w_index < coarse,
+                code=layer.w_index,
+            )
+            for layer in found
+        ]
+
+    # Inputs
+
+    def draw(self, n: int, rng: torch.Generator, *, psi: float = 1.0, mixing: float = 0.0) -> Drawn:
+        """Latents, mixing and noise, drawn once for both pictures of a pair."""
+        config = self.generator.config
+        z = torch.randn(2 * n, config.z_dim, generator=rng).to(self.device)
+        with torch.no_grad():
+            # Both halves always, so that the random numbers of a run do not depend on whether any picture is mixed.
+            first, second = self.generator.map(z, psi=psi, labels=self._labels(2 * n, rng)).chunk(2)
+        cut = torch.randint(1, config.num_ws, (n, 1, 1), generator=rng)
+        mixed = torch.rand(n, 1, 1, generator=rng) < mixing
+        later = torch.arange(config.num_ws)[None, :, None] >= cut
+        ws = torch.where((mixed & later).to(self.device), second, first)
+        return Drawn(ws, sample_inputs(config, n, generator=rng).to(self.device))
+
+    def _labels(self, n: int, rng: torch.Generator) -> Tensor | None:
+        c_dim = self.generator.config.c_dim
+        if not c_dim:
+            return None
+        chosen = torch.randint(c_dim, (n,), generator=rng)
+        return torch.nn.functional.one_hot(chosen, c_dim).float().to(self.device)
+
+    def fixed(self, n: int) -> Drawn:
+        return Drawn(*fixed_latents(self.generator, n))
+
+    def some(self, drawn: Drawn, chosen: slice) -> Drawn:
+        return Drawn(drawn.ws[chosen], drawn.inputs.items(chosen))
+
+    def codes_of(self, drawn: Drawn) -> Tensor:
+        return drawn.ws
+
+    def with_codes(self, drawn: Drawn, codes: Tensor) -> Drawn:
+        return replace(drawn, ws=codes)
+
+    # Pictures
+
+    def pair(self, drawn: Drawn, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Blocks below the first changed one give both pictures the same features, so they run once."""
+        with torch.no_grad():
+            trunk = self._run(drawn, stop=min(map(_block, tensors), default=0))
+            source = self._run(drawn, start=trunk, stop=self.blocks)
+        return _image(source), _image(self._changed(drawn, tensors, trunk))
+
+    def pictures(self, drawn: Drawn, tensors: Mapping[str, Tensor] | None = None, *, full: bool = False) -> Tensor:
+        stop = self.generator.config.blocks if full else self.blocks
+        return _image(self._run(drawn, stop=stop, tensors=tensors))
+
+    def _changed(self, drawn: Drawn, tensors: Mapping[str, Tensor], trunk: Partway) -> Partway:
+        if not self.checkpointing:
+            return self._run(drawn, start=trunk, stop=self.blocks, tensors=tensors)
+        for stop in range(trunk.block + 1, self.blocks + 1):
+            trunk = checkpoint(self._run, drawn, start=trunk, stop=stop, tensors=tensors, use_reentrant=False)
+        return trunk
+
+    def _run(
+        self,
+        drawn: Drawn,
+        *,
+        start: Partway | None = None,
+        stop: int,
+        tensors: Mapping[str, Tensor] | None = None,
+    ) -> Partway:
+        """The source's parameters plus the deltas of `tensors`, through some blocks."""
+        parameters, updates, dense = self.parameters(), {}, {}
+        for name, tensor in (tensors or {}).items():
+            if name.endswith(UP):
+                layer = name.removeprefix(PREFIX).removesuffix(f".weight{UP}")
+                updates[layer] = LowRank(tensor, (tensors or {})[name.removesuffix(UP) + DOWN])
+            elif not name.endswith(DOWN):
+                dense[name] = tensor
+        changed = {name.removeprefix(PREFIX): parameters[name] + delta for name, delta in expand(dense).items()}
+        options = {"tile": self.tile, "start": start, "stop": stop, "updates": updates}
+        return functional_call(self.generator.synthesis, changed, (drawn.ws, drawn.inputs), options)
+
+    def cost(self, names: Sequence[str]) -> Cost:
+        first, shared, trained, kept = min(map(_block, names), default=0), 0, 0, 0
+        for layer in self.generator.layers():
+            if layer.resolution > self.train_px:
+                continue
+            # An up-sampling convolution has nine taps for each pixel of its input.
+            pixels = (layer.resolution // 2 if layer.name.endswith("conv0") else layer.resolution) ** 2
+            macs = layer.c_in * layer.c_out * layer.kernel**2 * pixels
+            if _block(f"{PREFIX}{layer.name}.") < first:
+                shared += macs
+                continue
+            trained += macs
+            kept += KEPT_MAPS * 4 * layer.c_out * layer.resolution**2
+        return Cost(shared_gmac=shared / 1e9, trained_gmac=trained / 1e9, kept_bytes=kept)
+
+
+def _block(name: str) -> int:
+    """ "synthesis.b16.conv0.bias" -> 2, the place of b16 among the blocks."""
+    return int(name.removeprefix(f"{PREFIX}b").split(".")[0]).bit_length() - 3
+
+
+def _image(reached: Partway) -> Tensor:
+    assert reached.image is not None  # at least one block has run
+    return reached.image
