@@ -18,6 +18,7 @@ METHODS = (
     ("auto", "Automatic", "The small method that does best for this texture model"),
     ("style", "Style Vectors", "Fastest and smallest: moves the strengths of features only"),
     ("lowrank", "Low Rank", "Small changes to every layer"),
+    ("layers", "Chosen Layers", "Retrains the layers that matter most to the target: changes of shape, large files"),
     ("full", "Everything", "Retrains the whole model: slow, large files, strongest changes"),
 )
 

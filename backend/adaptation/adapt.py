@@ -45,19 +45,20 @@ def adapt(
     job: Job | None = None,
     keep: Callable[[Style, Sequence[Snapshot]], None] | None = None,
     resume: Style | None = None,
+    earlier: Sequence[Snapshot] = (),
 ) -> Style:
     """Adapt `generator` to the settings' target and return the style.
 
     job     is told of every iteration (numbers: loss, direction, rollbacks; before the first of a long run predicted_s
             and predicted_mib) and asked whether to stop, which raises `Cancelled`
     keep    is given a usable style and all snapshots so far at every snapshot, so that an interruption loses little
-    resume  a style to go on from (`Adaptation`)
+    resume  a style to go on from (`Adaptation`), with the `earlier` snapshots of its run
     Raises  PromptError, BadRequest, NotFound, NonFinite, OutOfMemory, Cancelled
     """
     job = job or Job()
     with _deterministic(settings.deterministic):
         run = Adaptation(generator, settings, clips=clips, judge=judge, resume=resume)
-        snapshots = _trained(run, job, lambda s: keep and keep(_named(run, s[-1], name, generator_name), s))
+        snapshots = _trained(run, job, earlier, lambda s: keep and keep(_named(run, s[-1], name, generator_name), s))
         ripe = [s for s in snapshots if s.iterations > run.pruned_at]
         chosen = ripe[-1] if settings.iterations != "auto" else best(ripe, settings.diversity_floor)
         if run.subject.partial:
@@ -69,9 +70,12 @@ def _named(run: Adaptation, snapshot: Snapshot, name: str, generator_name: str) 
     return run.style(snapshot, name=name, generator_name=generator_name)
 
 
-def _trained(run: Adaptation, job: Job, keep: Callable[[list[Snapshot]], object]) -> list[Snapshot]:
-    """Train to the end; every snapshot."""
-    settings, total, snapshots = run.settings, run.total, list[Snapshot]()
+def _trained(
+    run: Adaptation, job: Job, earlier: Sequence[Snapshot], keep: Callable[[list[Snapshot]], object]
+) -> list[Snapshot]:
+    """Train to the end; every snapshot, the earlier ones first."""
+    settings, total = run.settings, run.total
+    snapshots = [s for s in earlier if s.iterations <= run.iterations]
     if total - run.iterations >= PREDICTED_FROM:
         job.check()
         predicted = {"predicted_s": run.rehearse() * (total - run.iterations), "predicted_mib": run.need.total / 2**20}

@@ -40,6 +40,8 @@ SHOWN_LATENTS = 4
 WARMUP = 20
 """Iterations over which the learning rate rises: Adam's first steps are all of full length, whatever the gradient."""
 MAX_ROLLBACKS = 4
+NO_SOURCE = "the generator's own pictures"
+"""What a style names as its source where pictures alone are the target."""
 
 
 class Adaptation:
@@ -125,17 +127,19 @@ class Adaptation:
         shapes = self.method.shapes(self.subject, self.settings)
         there = {name: tuple(t.shape) for name, t in style.tensors.items()}
         same = there.items() <= shapes.items() if self.method.selects else there == shapes
-        if style.info.method != self.settings.method_name or not same:
+        info, s = style.info, self.settings
+        asked = (s.method_name, s.source or NO_SOURCE, s.described_target(), self.subject.hash())
+        if (info.method, info.source, info.target, info.generator_hash) != asked or not same:
             raise BadRequest(
-                f"The style {style.info.name!r} was made with other settings (method {style.info.method}), so this run "
-                "cannot go on from it; give the same ones, or start anew."
+                f"The style {info.name!r} was made with other settings ({info.method}: {info.source!r} to "
+                f"{info.target!r} on {info.generator!r}), so this run cannot go on from it; give those, or start anew."
             )
         if style.info.iterations >= self.total:
             raise BadRequest(
                 f"The style {style.info.name!r} has {style.info.iterations} iterations already; ask for more of them."
             )
         self.tensors = {name: t.detach().clone().to(self.subject.device) for name, t in style.tensors.items()}
-        self.iterations = style.info.iterations
+        self.iterations = int(style.info.iterations)
         # Other random numbers than the first part had, and the same ones at every resumption.
         self._rng.manual_seed(self.settings.seed + 2**32 * self.iterations)
 
@@ -277,7 +281,7 @@ class Adaptation:
             name=name,
             generator=generator_name,
             generator_hash=self.subject.hash(),
-            source=s.source or "(pictures)",
+            source=s.source or NO_SOURCE,
             target=s.described_target(),
             method=s.method_name,
             iterations=snapshot.iterations,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,11 +12,14 @@ from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from ...stylegan2.checkpoints import generator_hash
+from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.inputs import SynthesisInputs, sample_inputs
 from ...stylegan2.networks import Generator, Partway
 from ...stylegan2.ops.low_rank import LowRank
 from ..errors import BadRequest
 from .measures import fixed_latents
+from .methods import METHODS
+from .settings import AdaptSettings
 from .style import DOWN, UP, expand
 from .subject import Cost, Layer
 
@@ -185,3 +189,12 @@ def _block(name: str) -> int:
 def _image(reached: Partway) -> Tensor:
     assert reached.image is not None  # at least one block has run
     return reached.image
+
+
+@functools.lru_cache(maxsize=64)
+def result_bytes(config: GeneratorConfig) -> dict[str, int]:
+    """How large a style of each method is for such a generator, at most; nothing is loaded or computed."""
+    with torch.device("meta"):
+        subject = StyleGAN2Subject(Generator(config))
+    settings = {name: AdaptSettings(source="a", target="b", method=name) for name in METHODS}
+    return {name: METHODS[name].nbytes(subject, settings[name]) for name in METHODS}

@@ -1,4 +1,4 @@
-"""`latent-loom adapt`: a new style from two phrases."""
+"""`latent-loom adapt`: a new style from phrases, from pictures, or from both."""
 
 from __future__ import annotations
 
@@ -9,60 +9,169 @@ from typing import Any
 from . import values
 from .console import Console
 from .inprocess import call
-from .options import add_common, add_generator
+from .options import UsageError, add_common, add_generator
 
-METHODS = ("auto", "lowrank", "style", "full")  # adaptation.settings has them too, beside torch
+METHODS = ("auto", "lowrank", "style", "layers", "full")  # adaptation.settings has them too, beside torch
+SENT = (
+    *("method", "preset", "iterations", "seed", "batch", "learning_rate", "rank", "coarse", "keep_share"),
+    *("top_layers", "select_every", "clips", "directional", "global_loss", "patch", "patch_size", "in_domain"),
+    *("decay", "gamut", "psi", "mixing", "diversity_floor", "tile", "train_size", "precision", "checkpointing"),
+    *("deterministic", "image_weight"),
+)
+"""Options that go into the request under their own names; one that is not given is left to the handler."""
 
 
 def add(commands) -> None:
-    parser = commands.add_parser("adapt", help="make a style by text: from SOURCE to TARGET")
-    add_generator(parser)
-    parser.add_argument("--source", required=True, metavar="TEXT", help='what the generator makes now, like "stone"')
-    parser.add_argument("--target", required=True, metavar="TEXT", help='what it should make, like "mossy stone"')
-    parser.add_argument("--name", metavar="NAME", help="name of the new style (default: made from the target)")
-    parser.add_argument(
-        "--method", choices=METHODS, default="auto",
-        help="what is trained (default: auto, the smallest that works well)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--iterations", type=values.iterations, default="auto", metavar="N", help="steps, or auto (default)"
-    )
-    parser.add_argument(
-        "--seed", type=values.seed, default=0, metavar="N", help="repeats the result exactly (default: 0)"
-    )
-    parser.add_argument("--batch", type=values.count, metavar="N", help="pictures per step")
-    parser.add_argument("--learning-rate", type=values.number, metavar="RATE", help="step size of the optimizer")
-    parser.add_argument("--rank", type=values.count, metavar="N", help="rank of low-rank updates (method lowrank)")
-    parser.add_argument(
-        "--clip", action="append", metavar="NAME", dest="clips",
-        help="CLIP that leads the training, like ViT-B-32:openai; again for several (default: builtin)",
-    )  # fmt: skip
+    parser = commands.add_parser("adapt", help="make a style by text or pictures: from SOURCE to TARGET")
+    _add_aim(parser)
+    _add_method(parser)
+    _add_losses(parser)
+    _add_training(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace a style of the same name")
+    parser.add_argument("--resume", action="store_true", help="go on from NAME-partial, or from NAME with --overwrite")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--list-methods", action="store_true", help="what can be trained, and stop")
+    shown.add_argument("--list-presets", action="store_true", help="what each preset sets, and stop")
     add_common(parser)
     parser.set_defaults(run=run)
 
 
+def _add_aim(parser: argparse.ArgumentParser) -> None:
+    add_generator(parser)
+    parser.add_argument("--source", metavar="TEXT", help='what the generator makes now, like "stone"')
+    parser.add_argument(
+        "--target", type=values.weighted, action="append", default=[], metavar="TEXT[:WEIGHT]", dest="targets",
+        help='what it should make, like "mossy stone"; again for a mix ("wet stone:0.5")',
+    )  # fmt: skip
+    parser.add_argument(
+        "--negative", type=values.weighted, action="append", default=[], metavar="TEXT[:WEIGHT]", dest="negatives",
+        help="what it should move away from",
+    )  # fmt: skip
+    parser.add_argument(
+        "--image", type=values.path, nargs="+", action="extend", default=[], metavar="FILE", dest="images",
+        help="pictures that it should become like, instead of a target or beside it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--source-image", type=values.path, nargs="+", action="extend", default=[], metavar="FILE",
+        dest="source_images", help="pictures of what it makes now, for --image (default: its own)",
+    )  # fmt: skip
+    parser.add_argument("--image-weight", type=values.number, metavar="W", help="of pictures beside text (default: 1)")
+    parser.add_argument("--name", metavar="NAME", help="name of the style (default: from the target)")
+
+
+def _add_method(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", metavar="NAME", help="settings by intent (--list-presets); other options go first")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        help="what is trained (--list-methods; default: auto, the smallest that works well)",
+    )
+    parser.add_argument("--rank", type=values.count, metavar="N", help="of low-rank updates (lowrank; default: 4)")
+    parser.add_argument(
+        "--no-coarse",
+        action="store_false",
+        dest="coarse",
+        help="leave the coarsest third of the layers (lowrank, style)",
+    )
+    parser.add_argument(
+        "--keep-share", type=values.number, metavar="S", help="keep this share of the offsets, the largest (style)"
+    )
+    parser.add_argument("--top-layers", type=values.count, metavar="N", help="how many convolutions train (layers)")
+    parser.add_argument("--select-every", type=values.count, metavar="N", help="steps between two choices (layers)")
+
+
+def _add_losses(parser: argparse.ArgumentParser) -> None:
+    for option, default, what in (
+        ("directional", "1", "the change of a picture goes the way from source to target"),
+        ("global-loss", "0", "the picture itself lies near the target"),
+        ("patch", "0", "as directional, on random patches"),
+        ("in-domain", "0.25", "pictures stay as different from one another as they were"),
+        ("decay", "0", "changes stay small"),
+        ("gamut", "1", "colours stay within what a picture can hold"),
+    ):
+        parser.add_argument(f"--{option}", type=values.number, metavar="W", help=f"weight of: {what} ({default})")
+    parser.add_argument("--patch-size", type=values.number, metavar="S", help="side of a patch, of the picture's (0.5)")
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--iterations", type=values.iterations, metavar="N", help="steps, or auto (default)")
+    parser.add_argument("--seed", type=values.seed, metavar="N", help="repeats the result exactly (default: 0)")
+    parser.add_argument("--batch", type=values.count, metavar="N", help="pictures per step")
+    parser.add_argument("--learning-rate", type=values.number, metavar="RATE", help="step size of the optimizer")
+    parser.add_argument(
+        "--clip", action="append", metavar="NAME[*WEIGHT]", dest="clips",
+        help="CLIP that leads the training, like ViT-B-32:openai; again for several (default: builtin)",
+    )  # fmt: skip
+    parser.add_argument("--psi", type=values.number, metavar="P", help="truncation of the training latents (1: none)")
+    parser.add_argument("--mixing", type=values.number, metavar="S", help="share of pictures of two mixed latents")
+    parser.add_argument(
+        "--diversity-floor", type=values.number, metavar="S", help="share of the variety that auto must leave (0.7)"
+    )
+    parser.add_argument("--tile", choices=("none", "x", "y", "xy"), help="edges that meet (default: as it was trained)")
+    parser.add_argument(
+        "--train-size", type=values.count, metavar="PX", help="pictures trained on (default: what the CLIPs need)"
+    )
+    parser.add_argument("--precision", choices=("auto", "float32", "mixed"), help="mixed: 16 bits where that is safe")
+    parser.add_argument(
+        "--checkpointing", action=argparse.BooleanOptionalAction, help="less memory, more time (default: where needed)"
+    )
+    parser.add_argument(
+        "--deterministic", action="store_const", const=True, help="the same bits every time, on a GPU too"
+    )
+
+
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    params = {
-        "generator": args.generator,
-        "source": args.source,
-        "target": args.target,
-        "name": args.name or name_from(args.target),
-        "method": args.method,
-        "iterations": args.iterations,
-        "seed": args.seed,
-        "overwrite": args.overwrite,
-        "preview_every": 0,
-    }
-    optional = {"batch": args.batch, "learning_rate": args.learning_rate, "rank": args.rank, "clips": args.clips}
-    params |= {name: value for name, value in optional.items() if value is not None}
-    value = call(args, console, "adapt", params, title=f"{args.source} -> {args.target}")
+    if args.list_methods or args.list_presets:
+        return _show(args, console)
+    if not args.targets and not args.images:
+        raise UsageError("the following arguments are required: --target or --image", "latent-loom adapt")
+    if args.targets and args.source is None:
+        raise UsageError("the following arguments are required: --source", "latent-loom adapt")
+    params = aim_params(args)
+    params |= {"generator": args.generator, "overwrite": args.overwrite, "resume": args.resume, "preview_every": 0}
+    params |= {name: value for name in SENT if (value := getattr(args, name)) is not None}
+    title = f"{args.source} -> {params['name']}" if args.source else params["name"]
+    value = call(args, console, "adapt", params, title=title)
     style = value["style"]
     console.say(f"The style {style['name']!r} is ready ({style['bytes']:,} bytes, {value['seconds']:.1f} s).")
     for measure, score in style["measures"].items():
         console.say(f"  {measure}: {score:.3f}")
     console.say(f"Use it: latent-loom generate --style {style['name']} --out textures")
     return value
+
+
+def aim_params(args: argparse.Namespace) -> dict[str, Any]:
+    """What to aim at. The first target counts 1 on the wire, so all weights are taken relative to its own."""
+    (target, unit), more = (args.targets[0], args.targets[1:]) if args.targets else (("", 1.0), [])
+    if not unit > 0:
+        raise UsageError("the first target needs a weight above 0.", "latent-loom adapt")
+    return {
+        "source": args.source or "",
+        "target": target,
+        "targets": [[text, weight / unit] for text, weight in more],
+        "negatives": [list(negative) for negative in args.negatives],
+        "images": [str(path.absolute()) for path in args.images],
+        "source_images": [str(path.absolute()) for path in args.source_images],
+        "name": args.name or name_from(target or args.images[0].stem),
+    }
+
+
+def _show(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    kind = "methods" if args.list_methods else "presets"
+    value = call(args, console, "models", {})
+    for entry in value[kind]:
+        console.say(entry["name"])
+        if kind == "methods":
+            size = entry["bytes"].get(args.generator)
+            console.say(f"  trains   {entry['trains']}")
+            console.say(f"  suits    {entry['suits']}")
+            console.say(
+                f"  a style  {size:,} bytes at most, for {args.generator}" if size else "  a style  size unknown"
+            )
+        else:
+            console.say(f"  {entry['summary']}")
+            console.say("  " + ", ".join(f"{name} {setting}" for name, setting in entry["settings"].items()))
+    return {kind: value[kind]}
 
 
 def name_from(target: str) -> str:

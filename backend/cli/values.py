@@ -65,6 +65,15 @@ def maps(text: str) -> list[str]:
     return list(names)
 
 
+def weighted(text: str) -> tuple[str, float]:
+    """`wet stone:0.5` -> ("wet stone", 0.5); without a weight it is 1. A colon that no number follows is the text's."""
+    name, colon, weight = text.rpartition(":")
+    try:
+        return (name, float(weight)) if colon else (text, 1.0)
+    except ValueError:
+        return text, 1.0
+
+
 def iterations(text: str) -> int | str:
     """`auto`, or how many steps to train."""
     if text == "auto":

@@ -32,7 +32,7 @@ class LowRank:
         return weight + torch.einsum("or,rikl->oikl", self.up, self.down)
 
     def traced(self, y: Tensor, x: Tensor, s: Tensor, *, tile: str, up_taps: tuple[float, ...] | None) -> Tensor:
-        """y, the convolution of x with the detached sum, given the gradients of A and B; the rest as in `modulation`."""
+        """y, the convolution of x with the detached sum, with the gradients of A and B; others as in `modulation`."""
         return _Traced.apply(y, x, s, self.up, self.down, tile, up_taps)
 
 

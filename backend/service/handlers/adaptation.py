@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...errors import AlreadyExists, Cancelled
+from ...errors import AlreadyExists, Cancelled, NotFound
 from ...job import Job, Progress
 from ..parameters import parse
-from .context import Answer, Context
+from .context import Answer, Context, absolute
 from .entries import style_value
 
 if TYPE_CHECKING:
@@ -23,18 +23,29 @@ PARTIAL = "-partial"
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptRequest:
+    """preset  settings by intent, under those that are given (`adaptation.presets`)
+    resume  go on from NAME-partial, or from the style NAME itself, up to more iterations
+    """
+
     name: str
     generator: str = "builtin"
     overwrite: bool = False
+    preset: str | None = None
+    resume: bool = False
 
 
 def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     """Train a style. Every snapshot is kept as NAME-partial, so a cancel or a kill loses little."""
     from ...adaptation.adapt import adapt as train
+    from ...adaptation.presets import with_preset
     from ...adaptation.settings import AdaptSettings
     from ...models.store import check_name
 
-    asked, settings = parse("adapt", params, AdaptRequest, AdaptSettings)
+    preset = params.get("preset")
+    merged = with_preset(preset if isinstance(preset, str) else None, params)  # `parse` tells what else it may not be
+    asked, settings = parse("adapt", merged, AdaptRequest, AdaptSettings)
+    for path in (*settings.images, *settings.source_images):
+        absolute("images", path)
     store, began_s = context.store, time.monotonic()
     check_name(asked.name)
     if not asked.overwrite and any(entry.name == asked.name for entry in store.styles()):
@@ -42,6 +53,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
             f"There is a style called {asked.name!r} already; choose another name or ask to overwrite it."
         )
     partial = asked.name[: 64 - len(PARTIAL)] + PARTIAL
+    begun, earlier = _begun(context, asked.name, partial) if asked.resume else (None, [])
     kept: list[Snapshot] = []
     history: dict[str, list[float]] = {}
 
@@ -50,13 +62,17 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
         store.library.add(style.renamed(partial), kept, overwrite=True, history=history)
 
     def report(progress: Progress) -> None:
-        for number, value in progress.numbers.items():
-            history.setdefault(number, []).append(value)
+        for number in ("loss", "direction"):  # not the predictions: a file holds no time
+            if number in progress.numbers:
+                history.setdefault(number, []).append(progress.numbers[number])
         job.report(progress)
 
     generator, watched = store.generator(asked.generator), Job(report, job.cancelled)
     try:
-        style = train(generator, settings, name=asked.name, generator_name=asked.generator, job=watched, keep=keep)
+        style = train(
+            generator, settings, name=asked.name, generator_name=asked.generator,
+            job=watched, keep=keep, resume=begun, earlier=earlier,
+        )  # fmt: skip
     except Cancelled:
         if not kept:
             raise Cancelled("Cancelled before the first snapshot; no style was made.") from None
@@ -67,3 +83,25 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     if kept:
         store.delete_style(partial)
     return Answer(value={"style": style_value(store.library.entry(asked.name)), "seconds": time.monotonic() - began_s})
+
+
+def _begun(context: Context, name: str, partial: str) -> tuple[Style, list[Snapshot]]:
+    """The last state of the run that is to go on, as a style, and its snapshots. NotFound where there is none."""
+    from ...adaptation.measures import Measures
+    from ...adaptation.stopping import Snapshot
+
+    there = {entry.name for entry in context.store.styles()}
+    found = next((n for n in (partial, name) if n in there), None)
+    if found is None:
+        raise NotFound(f"There is neither a style {partial!r} nor {name!r} to go on from; start without resume.")
+    style = context.store.style(found)
+    try:
+        tensors, _, index = context.store.library.training(found)
+    except NotFound:
+        return style, []
+    snapshots = [
+        Snapshot(iterations=point.iterations, tensors=tensors[point.iterations], measures=Measures(**point.measures))
+        for point in index.points
+    ]
+    last = snapshots[-1]
+    return replace(style, info=replace(style.info, iterations=last.iterations), tensors=last.tensors), snapshots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,3 +35,30 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def method_values(generators: Sequence[GeneratorEntry]) -> list[dict[str, Any]]:
+    """Every method of adaptation; `bytes` says how large its result is, by the generator's name."""
+    from ....stylegan2.checkpoints.native import read_header
+    from ...adaptation.methods import METHODS
+    from ...adaptation.stylegan2 import result_bytes
+
+    sizes = {entry.name: result_bytes(read_header(entry.path).config) for entry in generators if entry.broken is None}
+    return [
+        {
+            "name": name,
+            "trains": method.trains,
+            "suits": method.suits,
+            "learning_rate": method.learning_rate,
+            "max_iterations": method.max_iterations,
+            "bytes": {generator: size[name] for generator, size in sizes.items()},
+        }
+        for name, method in METHODS.items()
+    ]
+
+
+def preset_values() -> list[dict[str, Any]]:
+    """Every preset with what it sets."""
+    from ...adaptation.presets import PRESETS
+
+    return [{"name": n, "summary": p.summary, "settings": plain(p.settings)} for n, p in PRESETS.items()]

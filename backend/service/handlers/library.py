@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...job import Job
 from ..parameters import parse
 from .context import Answer, Context, Nothing
-from .entries import generator_value, style_value
+from .entries import generator_value, method_values, preset_values, style_value
 
 KNOWN_CLIPS = ("ViT-B-32:openai", "ViT-B-16:openai")
 """Full CLIPs that `models` names beside the built-in ones; any other of open_clip's works by name as well."""
@@ -30,7 +30,9 @@ def models(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
 
     clips = [{"name": name, "builtin": True} for name, folder in BUILTIN_CLIPS.items() if folder.is_dir()]
     clips += [{"name": name, "builtin": False} for name in KNOWN_CLIPS]
-    return Answer(value={"generators": [generator_value(e) for e in context.store.generators()], "clips": clips})
+    generators = context.store.generators()
+    value = {"generators": [generator_value(e) for e in generators], "clips": clips}
+    return Answer(value=value | {"methods": method_values(generators), "presets": preset_values()})
 
 
 def styles(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
