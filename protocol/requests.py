@@ -37,7 +37,7 @@ REQUESTS: dict[str, RequestType] = {
             idempotent=True,
         ),
         RequestType(name="models", value=("generators", "clips", "methods", "presets"), idempotent=True),
-        RequestType(name="styles", value=("styles",), idempotent=True),
+        RequestType(name="styles", optional=("generator",), value=("styles",), idempotent=True),
         RequestType(
             name="adapt",
             required=("name",),
@@ -53,14 +53,14 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="generate",
             optional=("seeds", *_LOOK, "name", "out"),
-            value=("files", "seconds"),
+            value=("files", "warnings", "seconds"),
             idempotent=True,
         ),
         RequestType(
             name="walk",
             required=("out",),
             optional=("seeds", *_LOOK, "frames", "loop", "interpolation", "speed", "overwrite"),
-            value=("files", "frames", "out", "seconds"),
+            value=("files", "frames", "out", "warnings", "seconds"),
             idempotent=True,
         ),
         RequestType(
@@ -74,7 +74,7 @@ REQUESTS: dict[str, RequestType] = {
             name="export",
             required=("file",),
             optional=("generator", "style", "strength", "format"),
-            value=("file", "bytes"),
+            value=("file", "bytes", "warnings"),
             idempotent=True,
         ),
         RequestType(
@@ -86,7 +86,15 @@ REQUESTS: dict[str, RequestType] = {
             ),
             value=("style", "seconds"),
         ),
+        RequestType(name="show_style", required=("name",), value=("style",), idempotent=True),
+        RequestType(name="rename_style", required=("name", "new_name"), value=("style",)),
         RequestType(name="delete_style", required=("name",)),
+        RequestType(name="choose_snapshot", required=("name", "iterations"), value=("style",), idempotent=True),
+        RequestType(name="import_style", required=("file",), optional=("name", "overwrite"), value=("style",)),
+        RequestType(name="export_style", required=("name", "file"), value=("file", "bytes"), idempotent=True),
+        RequestType(
+            name="derive_style", required=("generator", "parent", "name"), optional=("overwrite",), value=("style",)
+        ),
         RequestType(name="shutdown"),
     )
 }

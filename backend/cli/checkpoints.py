@@ -9,7 +9,7 @@ from ..errors import NotFound
 from . import values
 from .adapt import name_from
 from .console import Console
-from .inprocess import call
+from .inprocess import call, tell_warnings
 from .options import add_common
 
 
@@ -59,5 +59,6 @@ def run_export(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.style:
         params["style"], params["strength"] = args.style
     value = call(args, console, "export", params)
+    tell_warnings(value, console)
     console.say(f"{args.file}: {value['bytes']:,} bytes.")
     return value

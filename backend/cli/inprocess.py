@@ -27,3 +27,9 @@ def call(args: argparse.Namespace, console: Console, request: str, params: dict[
     context = Context(store=open_store(args))
     with console.job(title or request) as job:
         return HANDLERS[request](context, params, {}, job).value
+
+
+def tell_warnings(value: dict, console: Console) -> None:
+    """Say what an answer warns of; the answer itself keeps it for --json."""
+    for sentence in value["warnings"]:
+        console.complain(sentence)

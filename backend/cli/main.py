@@ -12,13 +12,24 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import adapt, bench, checkpoints, demo, doctor, listing, serve, textures, train
+from . import adapt, bench, checkpoints, demo, doctor, listing, serve, styles, textures, train
 from .console import Console, UnfinishedError
 from .crash import explain
 from .options import Parser, UsageError
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
-COMMANDS = (demo, serve, adapt, textures, checkpoints, listing, train, bench, doctor)  # in the order of `--help`
+COMMANDS = (
+    demo,
+    serve,
+    adapt,
+    textures,
+    checkpoints,
+    listing,
+    styles,
+    train,
+    bench,
+    doctor,
+)  # in the order of `--help`
 
 
 def build_parser() -> Parser:

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import values
 from .console import Console, UnfinishedError
-from .inprocess import call
+from .inprocess import call, tell_warnings
 from .options import add_common, add_look, look_params
 
 
@@ -64,6 +64,7 @@ def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.name:
         params["name"] = args.name
     value = call(args, console, "generate", params)
+    tell_warnings(value, console)
     console.say(f"{counted(len(value['files']), 'file')} in {args.out} ({value['seconds']:.1f} s).")
     return value
 
@@ -79,6 +80,7 @@ def run_walk(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "out": str(args.out.absolute()),
     }
     value = call(args, console, "walk", params)
+    tell_warnings(value, console)
     console.say(f"{counted(value['frames'], 'frame')} in {args.out} ({value['seconds']:.1f} s).")
     return value
 

@@ -43,7 +43,7 @@ def read_header(path: Path) -> FileHeader:
             raise ValueError("metadata are texts")
         tensors = {name: _tensor(entry) for name, entry in found.items()}
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadCheckpoint(f"The style file {path.name} is damaged; get it again or train the style again.") from error
+        raise BadCheckpoint(f"The file {path.name} is damaged; get it again or make it again.") from error
     return FileHeader(
         shapes={name: shape for name, (_, shape) in tensors.items()},
         dtypes={name: dtype for name, (dtype, _) in tensors.items()},

@@ -25,7 +25,9 @@ from ...stylegan2.errors import CheckpointError
 from ...stylegan2.networks import Generator
 from ..adaptation.style import Style, blend
 from ..errors import AlreadyExists, BadCheckpoint, BadRequest, NotFound, not_found
+from . import headers
 from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
+from .headers import Shapes
 from .reference import join
 from .style_library import StyleEntry, StyleLibrary
 
@@ -74,6 +76,7 @@ class Store:
         self._generators: Cache[Generator] = Cache(3)
         self._styled: Cache[Generator] = Cache(3)
         self._hashes: Cache[str] = Cache(512)
+        self._shapes: Cache[Shapes] = Cache(64)
 
     # Generators
 
@@ -112,6 +115,12 @@ class Store:
         path = self._generator_path(name)
         with self._lock:
             return self._hashes.get((name, *stamp(path)), lambda: self._hash_generator(name, path))
+
+    def generator_shapes(self, name: str) -> Shapes:
+        """The shapes of its tensors, from the file's header. Raises NotFound, BadRequest, BadCheckpoint."""
+        path = self._generator_path(name)
+        with self._lock:
+            return self._shapes.get((name, *stamp(path)), lambda: headers.read_header(path).shapes)
 
     # Styles
 

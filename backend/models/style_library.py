@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,13 @@ import numpy as np
 from torch import Tensor
 
 from ..adaptation import snapshots as shots
-from ..adaptation.style import THUMBNAIL, Style, StyleInfo, delta_shapes, without_mapper
+from ..adaptation.style import THUMBNAIL, Style, delta_shapes, without_mapper
 from ..errors import AlreadyExists, BadCheckpoint, NotFound
 from .files import SUFFIX, Cache, Stamp, check_name, stamp, writing
 from .headers import Shapes, read_header
 from .reference import join, split
 from .snapshot_index import SnapshotIndex
-from .style_info import read_info
+from .style_info import StyleInfo, read_info
 from .style_list import StyleEntry, list_styles, own_snapshots, read_entry, snapshots_path, style_path
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class StyleLibrary:
     def path(self, name: str) -> Path:
         """The file of the style with that plain name. Raises NotFound, BadRequest."""
         return style_path(self.folder, name)
+
+    def info(self, name: str) -> StyleInfo:
+        """The provenance of a style by its plain name. Raises NotFound, BadRequest, BadCheckpoint."""
+        return read_info(self.path(name))
 
     def style(self, reference: str) -> Style:
         """Raises NotFound, BadRequest (no such name or position), BadCheckpoint."""
@@ -86,7 +90,7 @@ class StyleLibrary:
 
     def snapshots(self, name: str) -> SnapshotIndex:
         """The snapshots of a style. Raises NotFound where none were kept; BadCheckpoint, BadRequest."""
-        index = own_snapshots(self.path(name), read_info(self.path(name)))
+        index = own_snapshots(self.path(name), self.info(name))
         if index is None:
             raise NotFound(f"No snapshots of the style {name!r} are kept; there is only the style itself.")
         return index
@@ -158,13 +162,8 @@ class StyleLibrary:
         Raises     NotFound, BadRequest, CannotWrite
         """
         old, chosen = self.style(name), self.style(join(name, iterations))
-        style = Style(
-            info=StyleInfo(**{**asdict(chosen.info), "name": name}),
-            tensors=chosen.tensors,
-            thumbnail=old.thumbnail if thumbnail is None else thumbnail,
-        )
-        path = self.path(name)
-        writing(path, lambda: style.save(path))
+        style = replace(chosen, thumbnail=old.thumbnail if thumbnail is None else thumbnail)
+        self.rewrite(style)
         return style
 
     # Inside
@@ -187,10 +186,8 @@ class StyleLibrary:
             return style
         self.snapshots(name)  # proves that there are some, of this style's own run
         tensors, measures = shots.load_position(self._beside(name), iterations)
-        info = asdict(style.info) | {"iterations": iterations, "measures": measures}
-        if iterations.is_integer():
-            info["iterations"] = int(iterations)
-        return Style(info=StyleInfo(**info), tensors=tensors, thumbnail=style.thumbnail)
+        taken = int(iterations) if iterations.is_integer() else iterations
+        return replace(style, info=replace(style.info, iterations=taken, measures=measures), tensors=tensors)
 
     def _hash(self, name: str, iterations: float | None) -> str:
         if iterations is None:

@@ -17,8 +17,18 @@ from ...job import Job
 from .adaptation import PARTIAL, adapt
 from .checkpoints import export, import_
 from .context import Answer, Context, idle_status
-from .library import delete_style, models, status, styles
+from .library import models, status
 from .mining import mine_style
+from .style_files import (
+    choose_snapshot,
+    delete_style,
+    derive_style,
+    export_style,
+    import_style,
+    rename_style,
+    show_style,
+    styles,
+)
 from .textures import batch, generate, walk
 
 __all__ = ["AT_ONCE", "AT_THE_DESK", "HANDLERS", "PARTIAL", "Answer", "Context", "Handler", "idle_status"]
@@ -36,10 +46,16 @@ HANDLERS: dict[str, Handler] = {
     "import": import_,
     "export": export,
     "mine_style": mine_style,
+    "show_style": show_style,
+    "rename_style": rename_style,
     "delete_style": delete_style,
+    "choose_snapshot": choose_snapshot,
+    "import_style": import_style,
+    "export_style": export_style,
+    "derive_style": derive_style,
 }
 
-AT_THE_DESK = frozenset({"models", "styles", "delete_style"})
+AT_THE_DESK = frozenset({"models", "styles", "show_style", "rename_style", "delete_style"})
 """Requests that compute nothing: they need not wait for the device's worker."""
 
 AT_ONCE = frozenset({"status"})

@@ -53,9 +53,8 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
             f"There is a style called {asked.name!r} already; choose another name or ask to overwrite it."
         )
     partial = asked.name[: 64 - len(PARTIAL)] + PARTIAL
-    begun, earlier = _begun(context, asked.name, partial) if asked.resume else (None, [])
+    begun, earlier, history = _begun(context, asked.name, partial) if asked.resume else (None, [], {})
     kept: list[Snapshot] = []
-    history: dict[str, list[float]] = {}
 
     def keep(style: Style, snapshots: Sequence[Snapshot]) -> None:
         kept[:] = snapshots
@@ -85,8 +84,8 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     return Answer(value={"style": style_value(store.library.entry(asked.name)), "seconds": time.monotonic() - began_s})
 
 
-def _begun(context: Context, name: str, partial: str) -> tuple[Style, list[Snapshot]]:
-    """The last state of the run that is to go on, as a style, and its snapshots. NotFound where there is none."""
+def _begun(context: Context, name: str, partial: str) -> tuple[Style, list[Snapshot], dict[str, list[float]]]:
+    """The last state of the run that is to go on, as a style, its snapshots and its numbers. NotFound where none is."""
     from ...adaptation.measures import Measures
     from ...adaptation.stopping import Snapshot
 
@@ -98,10 +97,14 @@ def _begun(context: Context, name: str, partial: str) -> tuple[Style, list[Snaps
     try:
         tensors, _, index = context.store.library.training(found)
     except NotFound:
-        return style, []
+        return style, [], {}
     snapshots = [
         Snapshot(iterations=point.iterations, tensors=tensors[point.iterations], measures=Measures(**point.measures))
         for point in index.points
     ]
     last = snapshots[-1]
-    return replace(style, info=replace(style.info, iterations=last.iterations), tensors=last.tensors), snapshots
+    return (
+        replace(style, info=replace(style.info, iterations=last.iterations), tensors=last.tensors),
+        snapshots,
+        index.history,
+    )

@@ -10,7 +10,7 @@ from ...errors import BadRequest, CannotWrite, NotFound
 from ...job import Job
 from ..parameters import parse
 from .context import Answer, Context, absolute
-from .entries import generator_value
+from .entries import generator_value, style_warnings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,4 +61,5 @@ def export(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
     name = asked.generator or (store.style(asked.style).info.generator if asked.style is not None else "builtin")
     write = export_rosinality if asked.format == "rosinality" else save_generator
     write(store.styled(name, chosen), asked.file)
-    return Answer(value={"file": str(asked.file), "bytes": asked.file.stat().st_size})
+    value = {"file": str(asked.file), "bytes": asked.file.stat().st_size}
+    return Answer(value=value | {"warnings": style_warnings(context, name, chosen)})

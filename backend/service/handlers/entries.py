@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ...models.store import GeneratorEntry
     from ...models.style_list import StyleEntry
+    from .context import Context
 
 
 def generator_value(entry: GeneratorEntry) -> dict[str, Any]:
@@ -24,6 +25,13 @@ def style_value(entry: StyleEntry) -> dict[str, Any]:
         return shown | {"broken": entry.broken or "The file cannot be read."}
     info = {name: plain(value) for name, value in asdict(entry.info).items() if name not in ("name", "settings")}
     return shown | info | {"snapshots": list(entry.snapshots)}
+
+
+def style_warnings(context: Context, generator: str, styles: Iterable[tuple[str, float]]) -> list[str]:
+    """A sentence for each style that is used on a relative of its own generator."""
+    from ...models.relatives import warnings
+
+    return warnings(context.store, generator, [name for name, strength in styles if strength])
 
 
 def plain(value: Any) -> Any:

@@ -1,22 +1,16 @@
-"""What there is: status, generators, CLIPs and styles. Computes nothing."""
+"""What there is: status, generators and CLIPs. Computes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...job import Job
 from ..parameters import parse
 from .context import Answer, Context, Nothing
-from .entries import generator_value, method_values, preset_values, style_value
+from .entries import generator_value, method_values, preset_values
 
 KNOWN_CLIPS = ("ViT-B-32:openai", "ViT-B-16:openai")
 """Full CLIPs that `models` names beside the built-in ones; any other of open_clip's works by name as well."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StyleName:
-    name: str
 
 
 def status(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -33,14 +27,3 @@ def models(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
     generators = context.store.generators()
     value = {"generators": [generator_value(e) for e in generators], "clips": clips}
     return Answer(value=value | {"methods": method_values(generators), "presets": preset_values()})
-
-
-def styles(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
-    parse("styles", params, Nothing)
-    return Answer(value={"styles": [style_value(entry) for entry in context.store.styles()]})
-
-
-def delete_style(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
-    (asked,) = parse("delete_style", params, StyleName)
-    context.store.delete_style(asked.name)
-    return Answer()

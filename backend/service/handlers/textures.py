@@ -11,7 +11,7 @@ from ...errors import BadRequest
 from ...job import Job
 from ..parameters import parse
 from .context import Answer, Context, Folder, OptionalFolder, absolute
-from .entries import plain
+from .entries import plain, style_warnings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,8 @@ def generate(context: Context, params: Mapping, arrays: Mapping, job: Job) -> An
     settings, where = parse("generate", params, textures.GenerateSettings, OptionalFolder)
     began_s = time.monotonic()
     made = textures.generate(context.store, settings, where.out, job)
-    return Answer(value={"files": made.files, "seconds": time.monotonic() - began_s}, arrays=made.images)
+    value = {"files": made.files, "warnings": style_warnings(context, settings.generator, settings.styles)}
+    return Answer(value=value | {"seconds": time.monotonic() - began_s}, arrays=made.images)
 
 
 def walk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -42,7 +43,8 @@ def walk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer
     settings, where = parse("walk", params, walks.WalkSettings, Folder)
     began_s = time.monotonic()
     made = walks.walk(context.store, settings, where.out, job)
-    value = {"files": made.files, "frames": settings.frames, "out": str(where.out)}
+    told = style_warnings(context, settings.generator, settings.styles)
+    value = {"files": made.files, "frames": settings.frames, "out": str(where.out), "warnings": told}
     return Answer(value=value | {"seconds": time.monotonic() - began_s})
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from latent_loom.backend.cli import listing, main, options
+from latent_loom.backend.cli import listing, main, options, styles
 from latent_loom.backend.cli.console import UnfinishedError
 from latent_loom.backend.errors import Cancelled, NotFound
 
@@ -172,7 +172,7 @@ def test_json_prints_no_prose_and_ends_with_the_value(command, capsys):
 def test_options_may_stand_before_or_after_an_action_of_styles():
     for line in (["styles", "--data", "d", "show", "mossy"], ["styles", "show", "mossy", "--data", "d"]):
         args = main.build_parser().parse_args(line)
-        assert str(args.data) == "d" and args.name == "mossy" and args.run is listing.run_show
+        assert str(args.data) == "d" and args.name == "mossy" and args.run is styles.run_show
 
 
 def test_what_was_left_out_is_left_to_the_handler():

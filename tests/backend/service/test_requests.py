@@ -8,7 +8,7 @@ import pytest
 from latent_loom.backend.adaptation.mapper import MineSettings
 from latent_loom.backend.adaptation.settings import AdaptSettings
 from latent_loom.backend.service import handlers
-from latent_loom.backend.service.handlers import adaptation, checkpoints, context, library, mining, textures
+from latent_loom.backend.service.handlers import adaptation, checkpoints, context, mining, style_files, textures
 from latent_loom.backend.textures.generate import GenerateSettings
 from latent_loom.backend.textures.walk import WalkSettings
 from latent_loom.protocol.requests import REQUESTS
@@ -16,7 +16,7 @@ from latent_loom.protocol.requests import REQUESTS
 SETTINGS = {
     "status": (context.Nothing,),
     "models": (context.Nothing,),
-    "styles": (context.Nothing,),
+    "styles": (style_files.ListRequest,),
     "adapt": (adaptation.AdaptRequest, AdaptSettings),
     "generate": (GenerateSettings, context.OptionalFolder),
     "walk": (WalkSettings, context.Folder),
@@ -24,7 +24,13 @@ SETTINGS = {
     "import": (checkpoints.ImportRequest,),
     "export": (checkpoints.ExportRequest,),
     "mine_style": (mining.MineRequest, MineSettings),
-    "delete_style": (library.StyleName,),
+    "show_style": (style_files.StyleName,),
+    "rename_style": (style_files.RenameRequest,),
+    "delete_style": (style_files.StyleName,),
+    "choose_snapshot": (style_files.ChooseRequest,),
+    "import_style": (style_files.ImportStyleRequest,),
+    "export_style": (style_files.ExportStyleRequest,),
+    "derive_style": (style_files.DeriveRequest,),
 }
 
 
