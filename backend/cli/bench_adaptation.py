@@ -38,6 +38,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=values.count, default=256, metavar="PX", help="of the pictures (default: 256)")
     parser.add_argument("--batch", type=values.count, default=2, metavar="N", help="pictures a step (default: 2)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where (default: a GPU, where there is one)")
+    parser.add_argument(
+        "--partial", type=values.count, metavar="PX",
+        help="also what training on the partial sum of colours saves on a generator of this size, like 1024",
+    )  # fmt: skip
     parser.add_argument("--repeats", type=values.count, default=5, metavar="N", help="of which the median counts")
 
 
@@ -45,6 +49,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     device = args.device or default_device()
     common = {"size": args.size, "batch": args.batch, "device": device, "threads": args.threads}
     _check(args.size, args.against)
+    _check(args.partial or args.size, None)
     rates: list[float] = []
     found: list[tuple[dict[str, Any], list[float]]] = []
     with ExitStack() as stack:
@@ -64,6 +69,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
                     times.append(other.next()["seconds"])
         gmac = limit.first["gmac"]
     value = summary(common, gmac, max(rates), found)
+    if args.partial:
+        value["partial"] = partial({**common, "size": args.partial}, args.repeats)
     report(console, value)
     return value
 
@@ -80,6 +87,31 @@ def _cases(args: argparse.Namespace, device: str):
         for selection in (False, True):
             method = "with layer selection" if selection else "without layer selection"
             yield {"impl": "reference", "method": method, "selection": selection, "folder": folder}
+
+
+def partial(common: dict[str, Any], repeats: int) -> dict[str, Any]:
+    """A step of the default method at the generator's whole size, and on the partial sum that the CLIP needs."""
+    rows = []
+    with ExitStack() as stack:
+        whole = {"method": "auto", "train_size": common["size"]}
+        cases = {"whole": whole, "partial": {"method": "auto"}}
+        running = {
+            name: stack.enter_context(worker({**common, "impl": "latent-loom", "fields": fields}, MODULE))
+            for name, fields in cases.items()
+        }
+        times: dict[str, list[float]] = {name: [] for name in running}
+        for _ in range(repeats):
+            for name, other in running.items():
+                times[name].append(other.next()["seconds"])
+        for name, other in running.items():
+            step_s, growth_mib = statistics.median(times[name]), other.first["growth_mib"]
+            rows.append({"trained_on": name, "size": common["size"], "step_s": step_s, "growth_mib": growth_mib})
+    large, small = rows
+    return {
+        "rows": rows,
+        "times_faster": large["step_s"] / small["step_s"],
+        "memory_share": small["growth_mib"] / large["growth_mib"],
+    }
 
 
 def _check(size: int, against: Path | None) -> None:
@@ -124,5 +156,10 @@ def report(console: Console, value: dict[str, Any]) -> None:
         console.say(
             f"{row['impl']:<14} {row['method']:<24} {row['step_s']:>8.3f} {row['share']:>6.2f} "
             f"{row['growth_mib']:>10.0f}{faster}"
+        )
+    for row in value.get("partial", {}).get("rows", ()):
+        console.say(
+            f"{row['size']} px, trained on the {row['trained_on']} sum of colours: {row['step_s']:.3f} s a step, "
+            f"{row['growth_mib']:.0f} MiB"
         )
     console.say(f"Growth: {value['growth']}, over the first two steps.")
