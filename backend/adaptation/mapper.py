@@ -184,7 +184,9 @@ class Mining:
         self.generator = blend(generator, [(style, 1.0)]).eval().requires_grad_(False)
         self.tile = style.info.settings.get("tile")
         self.device = generator.mapping.w_avg.device
-        self.target = settings.target or style.info.settings.get("target") or style.info.target
+        self.target = settings.target or style.info.settings.get("target", style.info.target)
+        if not self.target.strip():
+            raise BadRequest("The style was made from pictures; say in words what samples are to match (--target).")
         for clip in {c.name: c for c in [*clips, judge]}.values():
             check_prompt(clip, self.target)
         self._goals = [unit(clip.embed_prompt(self.target).mean(0)) for clip in clips]

@@ -93,6 +93,14 @@ def test_a_style_without_a_mapper_and_a_generator_of_another_width_are_refused(g
         mined(make_generator(z_dim=4, w_dim=4), [(mined_style, 1.0)], 1.0)
 
 
+def test_a_style_of_pictures_needs_a_target_in_words(generator, clip, style):
+    pictures = replace(style, info=replace(style.info, settings={"target": ""}))
+    with pytest.raises(BadRequest, match="--target"):
+        mine(generator, pictures, clips=[clip], judge=clip)
+    settings = MineSettings(iterations=1, batch=2, target="wet stone")
+    assert mine(generator, pictures, settings, clips=[clip], judge=clip).mapper
+
+
 def test_mining_can_be_cancelled(generator, clip, style):
     with pytest.raises(Cancelled):
         mine(generator, style, clips=[clip], judge=clip, job=Job(cancelled=lambda: True))
