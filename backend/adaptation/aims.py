@@ -55,7 +55,7 @@ class Pictures:
 
 
 def _read(paths: Sequence[Path], device: torch.device) -> list[Tensor]:
-    pixels = [torch.from_numpy(read_picture(path)).to(device) for path in paths]
+    pixels = [torch.tensor(read_picture(path), device=device) for path in paths]
     return [p.permute(2, 0, 1)[None].float() / 127.5 - 1 for p in pixels]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from .modulation import modulated_convolve
 
@@ -50,6 +51,7 @@ class _Traced(torch.autograd.Function):
         with torch.enable_grad():
             down = down.detach().requires_grad_(True)
             t = modulated_convolve(x.detach(), down, s.detach(), **ctx.geometry)
-        d_up = torch.einsum("nohw,nrhw->or", g, t.detach())
-        (d_down,) = torch.autograd.grad(t, down, torch.einsum("or,nohw->nrhw", up.detach(), g))
+        outer = up.detach()[:, :, None, None]  # B as a 1x1 convolution
+        d_up = conv2d_weight(t.detach(), outer.shape, g)[:, :, 0, 0]
+        (d_down,) = torch.autograd.grad(t, down, conv2d_input(t.shape, outer, g))
         return g, None, None, d_up, d_down, None, None
