@@ -95,6 +95,20 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="derive_style", required=("generator", "parent", "name"), optional=("overwrite",), value=("style",)
         ),
+        RequestType(
+            name="project",
+            required=("name",),
+            optional=(
+                *("file", "generator", "space", "steps", "seed", "size", "tile", "clip", "styles"),
+                *("preview_every", "overwrite", "out"),
+            ),
+            value=("texture", "files", "seconds"),
+        ),
+        RequestType(
+            name="keep", required=("seed", "name"), optional=("generator", "psi", "overwrite"), value=("texture",)
+        ),
+        RequestType(name="textures", value=("textures",), idempotent=True),
+        RequestType(name="delete_texture", required=("name",)),
         RequestType(name="shutdown"),
     )
 }

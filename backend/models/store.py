@@ -1,7 +1,8 @@
-"""Where generators and styles live: the built-in generator, and two folders of safetensors files.
+"""Where generators, styles and kept textures live: the built-in generator, and folders of safetensors files.
 
     <root>/generators/NAME.safetensors
     <root>/styles/NAME.safetensors
+    <root>/kept/NAME.safetensors
 
 The folders are read anew at each call, so files may be added or removed beside a running backend. A file that cannot
 be read is listed as broken and stops nobody. Loaded models are kept while their file stays as it is; they are shared,
@@ -28,11 +29,13 @@ from ..errors import AlreadyExists, BadCheckpoint, BadRequest, NotFound, not_fou
 from . import headers
 from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
 from .headers import Shapes
+from .kept_library import KeptEntry, KeptLibrary
 from .reference import join
 from .style_library import StyleEntry, StyleLibrary
 
 if TYPE_CHECKING:
     from ..adaptation.adapt import Snapshot
+    from ..textures.kept import KeptTexture
 
 __all__ = ["BUILTIN", "GeneratorEntry", "Store", "StyleEntry", "StyleLibrary", "check_name"]
 
@@ -72,6 +75,7 @@ class Store:
         self.builtin = builtin
         self.device = torch.device(device)
         self.library = StyleLibrary(self.root / "styles")
+        self.textures = KeptLibrary(self.root / "kept")
         self._lock = threading.RLock()
         self._generators: Cache[Generator] = Cache(3)
         self._styled: Cache[Generator] = Cache(3)
@@ -149,7 +153,26 @@ class Store:
         """sha256 hex of the style's file."""
         return self.library.hash(name)
 
-    # Both
+    # Kept textures
+
+    def kept(self) -> list[KeptEntry]:
+        """All kept textures by name, broken files among them."""
+        return self.textures.entries()
+
+    def keep(self, texture: KeptTexture, *, overwrite: bool = False) -> Path:
+        """Save `texture` under the name in its provenance. Raises AlreadyExists, BadRequest, CannotWrite."""
+        return self.textures.add(texture, overwrite=overwrite)
+
+    def kept_texture(self, name: str, generator: str) -> KeptTexture:
+        """The kept texture `name`, for use with that generator or its styles.
+
+        Raises  NotFound, BadCheckpoint; BadRequest where it was kept from another generator
+        """
+        texture = self.textures.texture(name)
+        texture.check_fits(self.generator(generator), self.generator_hash(generator))
+        return texture
+
+    # All
 
     def styled(self, generator: str, styles: Sequence[tuple[str, float]] = (), mine: float = 0.0) -> Generator:
         """The generator with styles folded in; strengths of 0 change nothing. Do not change its weights.

@@ -17,6 +17,7 @@ from ...job import Job
 from .adaptation import PARTIAL, adapt
 from .checkpoints import export, import_
 from .context import Answer, Context, idle_status
+from .kept import delete_texture, keep, kept_textures, project
 from .library import models, status
 from .mining import mine_style
 from .style_files import (
@@ -53,9 +54,15 @@ HANDLERS: dict[str, Handler] = {
     "import_style": import_style,
     "export_style": export_style,
     "derive_style": derive_style,
+    "project": project,
+    "keep": keep,
+    "textures": kept_textures,
+    "delete_texture": delete_texture,
 }
 
-AT_THE_DESK = frozenset({"models", "styles", "show_style", "rename_style", "delete_style"})
+AT_THE_DESK = frozenset(
+    {"models", "styles", "show_style", "rename_style", "delete_style", "textures", "delete_texture"}
+)
 """Requests that compute nothing: they need not wait for the device's worker."""
 
 AT_ONCE = frozenset({"status"})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ...models.kept_library import KeptEntry
     from ...models.store import GeneratorEntry
     from ...models.style_list import StyleEntry
     from .context import Context
@@ -32,6 +33,14 @@ def style_warnings(context: Context, generator: str, styles: Iterable[tuple[str,
     from ...models.relatives import warnings
 
     return warnings(context.store, generator, [name for name, strength in styles if strength])
+
+
+def texture_value(entry: KeptEntry) -> dict[str, Any]:
+    """The entry as lists show it: without its path and its settings."""
+    shown = {"name": entry.name, "bytes": entry.bytes}
+    if entry.info is None:
+        return shown | {"broken": entry.broken or "The file cannot be read."}
+    return shown | {n: plain(value) for n, value in asdict(entry.info).items() if n not in ("name", "settings")}
 
 
 def plain(value: Any) -> Any:

@@ -8,8 +8,18 @@ import pytest
 from latent_loom.backend.adaptation.mapper import MineSettings
 from latent_loom.backend.adaptation.settings import AdaptSettings
 from latent_loom.backend.service import handlers
-from latent_loom.backend.service.handlers import adaptation, checkpoints, context, mining, style_files, textures
+from latent_loom.backend.service.handlers import (
+    adaptation,
+    checkpoints,
+    context,
+    kept,
+    mining,
+    style_files,
+    textures,
+)
 from latent_loom.backend.textures.generate import GenerateSettings
+from latent_loom.backend.textures.keep import KeepSettings
+from latent_loom.backend.textures.project import ProjectSettings
 from latent_loom.backend.textures.walk import WalkSettings
 from latent_loom.protocol.requests import REQUESTS
 
@@ -31,6 +41,10 @@ SETTINGS = {
     "import_style": (style_files.ImportStyleRequest,),
     "export_style": (style_files.ExportStyleRequest,),
     "derive_style": (style_files.DeriveRequest,),
+    "project": (kept.ProjectRequest, ProjectSettings),
+    "keep": (KeepSettings,),
+    "textures": (context.Nothing,),
+    "delete_texture": (kept.TextureName,),
 }
 
 
