@@ -110,8 +110,19 @@ class KeptTexture:
                 f"The texture {self.info.name!r} was kept from the generator {self.info.generator!r} and is none of "
                 f"this one; use it with --generator {self.info.generator}, or project it again on this one."
             )
-        if self.ws.shape != (1, generator.num_ws, generator.config.w_dim):
+        if not self._shaped_for(generator):
             raise BadCheckpoint(f"The kept texture {self.info.name!r} is damaged; keep or project it again.")
+
+    def _shaped_for(self, generator: Generator) -> bool:
+        config, channels = generator.config, {layer.name: layer.c_in for layer in generator.layers()}
+        fits = self.ws.shape == (1, config.num_ws, config.w_dim)
+        fits &= all(offset.shape == (channels.get(layer),) for layer, offset in self.offsets.items())
+        if self.arrangement is None:
+            return fits
+        input_map = self.arrangement.input_map
+        if config.input_map > 0:
+            fits &= input_map is not None and input_map.shape[1] == config.channels[0]
+        return fits and len(self.arrangement.noise) == config.num_convs
 
     def on(self, generator: Generator) -> Generator:
         """The generator, perhaps styled, with this texture's offsets in StyleSpace folded in."""

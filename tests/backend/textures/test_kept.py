@@ -79,7 +79,8 @@ def test_the_stored_arrangement_is_the_whole_picture_at_its_own_size_and_a_part_
     assert torch.equal(large.input_map[..., 4:, :], around.input_map[..., 4:, :])
     whole = kept_picture(generator, made, size=SIZE, tile="xy").astype(int)
     part = kept_picture(generator, made, size=(64, 64), tile="xy").astype(int)[:32, :32]
-    assert np.abs(whole - part)[12:20, 12:20].mean() < 0.2 * np.abs(whole - part)[:, :2].mean() + 1
+    # What lies around reaches into it, from its edges inward.
+    assert np.abs(whole - part)[12:20, 12:20].mean() < 0.5 * np.abs(whole - part)[:, :2].mean()
 
 
 def test_a_smaller_grid_shows_a_part_of_the_arrangement(store):
