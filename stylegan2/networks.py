@@ -10,6 +10,7 @@ Source  Karras et al. 2019, 2020, 2020b
 from __future__ import annotations
 
 import collections.abc
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,10 +21,12 @@ from .config import GeneratorConfig, check_tile
 from .errors import ShapeError
 from .inputs import SynthesisInputs, conv_sizes
 from .latents import truncate
-from .ops.activation import finish, leaky_relu
+from .ops.activation import GAIN, finish, leaky_relu
 from .ops.low_rank import LowRank
-from .ops.modulation import demodulation, modulated_convolve
+from .ops.modulation import convolve, demodulation, modulated_convolve
+from .ops.padding import wrap, zero_padding
 from .ops.resample import normalise_taps, upsample
+from .ops.strips import by_strips, strip_heights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +134,23 @@ class StyledConv(nn.Module):
                 y = update.traced(y, x, s, tile=tile, up_taps=self.up_taps)
         return finish(y, d, self.bias, noise, self.noise_strength, self.clamp)
 
+    def of_one(self, w: Tensor, tile: str, update: LowRank | None) -> Callable[..., Tensor]:
+        """The layer for one picture, w [1, w_dim], with the style in its kernel: a function (x, noise, out) -> rows.
+
+        x has the rows above and below already; along the width the layer pads by itself. out: see `finish`.
+        """
+        s = self.affine(w)
+        weight = self.weight if update is None else update.added_to(self.weight)
+        d = demodulation(weight, s, self.eps)
+        kernel = weight * s[0, :, None, None] * (GAIN * d[0, :, None, None, None])
+        across, padding = tile.replace("y", ""), (0, zero_padding(tile)[1])
+
+        def rows(x: Tensor, noise: Tensor | None, out: Tensor | None = None) -> Tensor:
+            y = convolve(wrap(x, 1, across), kernel, self.up_taps, padding)
+            return finish(y, None, self.bias, noise, self.noise_strength, self.clamp, out)
+
+        return rows
+
 
 class ToRGB(nn.Module):
     """A modulated 1x1 convolution to colour, without demodulation."""
@@ -166,6 +186,63 @@ class Block(nn.Module):
             self.conv0 = StyledConv(config, config.channels[index - 1], c, resolution=r, up=True)
         self.conv1 = StyledConv(config, c, c, resolution=r, up=False)
         self.torgb = ToRGB(config, c)
+
+    def forward(
+        self,
+        x: Tensor,
+        ws: Tensor,
+        noise: Sequence[Tensor | None],
+        tile: str,
+        updates: Sequence[LowRank | None],
+        *,
+        keep: bool = True,
+    ) -> tuple[Tensor, Tensor]:
+        """The features and the colours of this resolution.
+
+        x               [N, I, H, W], the features of the resolution before; of the first block, its constant
+        ws              [N, 3, w_dim] of conv0, conv1 and torgb; [N, 2, w_dim] in the first block
+        noise, updates  one for each convolution
+        keep            False = the features need not be kept; what is returned for them may be empty
+        """
+        *convs, last = ws.unbind(1)
+        if len(convs) == 2:
+            heights = strip_heights(x, self.conv1.weight.shape[0])
+            if heights is not None:
+                return self._by_strips(x, heights, ws, noise, tile, updates, keep)
+            x = self.conv0(x, convs[0], noise[0], tile, updates[0])
+        x = self.conv1(x, convs[-1], noise[-1], tile, updates[-1])
+        return x, self.torgb(x, last)
+
+    def _by_strips(
+        self,
+        x: Tensor,
+        heights: list[int],
+        ws: Tensor,
+        noise: Sequence[Tensor | None],
+        tile: str,
+        updates: Sequence[LowRank | None],
+        keep: bool,
+    ) -> tuple[Tensor, Tensor]:
+        n, _, height, width = x.shape
+        shape = (n if keep else 0, self.conv1.weight.shape[0], 2 * height, 2 * width)
+        out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        features, colours = [], []
+        for i in range(n):
+            w0, w1, w2 = ws[i : i + 1].unbind(1)
+            up, plain = self.conv0.of_one(w0, tile, updates[0]), self.conv1.of_one(w1, tile, updates[1])
+            maps = [m if m is None or len(m) == 1 else m[i : i + 1] for m in noise]
+            for strip in by_strips(x[i : i + 1], heights, maps, tile, up, plain, out[i : i + 1]):
+                features += [strip] if keep and torch.is_grad_enabled() else []
+                colours.append(self.torgb(strip, w2))
+        if features:
+            out = torch.cat([torch.cat(item, 2) for item in _chunks(features, n)])
+        return out, torch.cat([torch.cat(item, 2) for item in _chunks(colours, n)])
+
+
+def _chunks(strips: list[Tensor], n: int) -> list[list[Tensor]]:
+    """The strips of each of n pictures."""
+    each = len(strips) // n
+    return [strips[i * each : (i + 1) * each] for i in range(n)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,11 +294,12 @@ class Synthesis(nn.Module):
             start = Partway(block=0, x=self._start(len(ws), inputs), image=None)
         x, image, stop = start.x, start.image, self.config.blocks if stop is None else stop
         for index in range(start.block, stop):
-            block, name, first = self.block(index), f"b{4 << index}", max(2 * index - 1, 0)
-            if index > 0:  # a block's ToRGB shares its w with the next conv0
-                x = block.conv0(x, ws[:, first], noise[first], tile, updates.get(f"{name}.conv0"))
-            x = block.conv1(x, ws[:, 2 * index], noise[2 * index], tile, updates.get(f"{name}.conv1"))
-            rgb = block.torgb(x, ws[:, 2 * index + 1])
+            convs = range(max(2 * index - 1, 0), 2 * index + 1)
+            own = [updates.get(f"b{4 << index}.conv{k}") for k in ((0, 1) if index else (1,))]
+            # a block's ToRGB shares its w with the next conv0
+            block_ws = ws[:, convs.start : convs.stop + 1]
+            keep = index + 1 < self.config.blocks
+            x, rgb = self.block(index)(x, block_ws, noise[convs.start : convs.stop], tile, own, keep=keep)
             image = rgb if image is None else upsample(image, self.taps, tile) + rgb
         return Partway(block=stop, x=x, image=image)
 

@@ -17,26 +17,36 @@ def leaky_relu(x: Tensor, bias: Tensor) -> Tensor:
     return F.leaky_relu(x + bias, SLOPE) * GAIN
 
 
-def finish(x: Tensor, d: Tensor, bias: Tensor, noise: Tensor | None, strength: Tensor, clamp: float | None) -> Tensor:
+def finish(
+    x: Tensor,
+    d: Tensor | None,
+    bias: Tensor,
+    noise: Tensor | None,
+    strength: Tensor,
+    clamp: float | None,
+    out: Tensor | None = None,
+) -> Tensor:
     """clamp(sqrt(2) * leaky_relu(d x + strength noise + bias)).
 
     x         [N, C, H, W], a convolution's result; overwritten where no gradient is needed
-    d         [N, C]
+    d         [N, C]; None = the convolution's kernel carries both d and the gain sqrt(2)
     bias      [C]
     noise     [N or 1, 1, H, W], or None
     strength  []
+    out       where to put the result where no gradient is needed; None = in x
     The gain is folded into the summands, since a leaky ReLU lets positive factors through: one pass less.
     With and without gradients the bits are the same, so that an adapted generator can be compared with its frozen twin.
     """
-    d, bias = GAIN * d[:, :, None, None], GAIN * bias[:, None, None]
+    bias = GAIN * bias[:, None, None]
     if torch.is_grad_enabled():
-        x = torch.addcmul(bias, x, d)
+        x = x + bias if d is None else torch.addcmul(bias, x, GAIN * d[:, :, None, None])
         if noise is not None:
             x = x + GAIN * strength * noise
         x = F.leaky_relu(x, SLOPE)
         return x if clamp is None else x.clamp(-clamp, clamp)
-    x = torch.addcmul(bias, x, d, out=x)
+    x = x.add_(bias) if d is None else torch.addcmul(bias, x, GAIN * d[:, :, None, None], out=x)
     if noise is not None:
         x = x.add_(GAIN * strength * noise)
     x = F.leaky_relu_(x, SLOPE)
-    return x if clamp is None else x.clamp_(-clamp, clamp)
+    x = x if clamp is None else x.clamp_(-clamp, clamp)
+    return x if out is None else out.copy_(x)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .padding import pad
+from .padding import wrap, zero_padding
 from .resample import up_convolve
 
 
@@ -32,14 +32,18 @@ def modulated_convolve(
     """Convolve `x` scaled by the style; not yet demodulated.
 
     x        [N, I, H, W]
-    weight   [O, I, k, k], k odd
+    weight   [O, I, 3, 3]
     s        [N, I]
     up_taps  filter of an up-sampling convolution (twice the size); None = the same size
     """
-    x = x * s[:, :, None, None]
-    if up_taps is not None:
-        return up_convolve(x, weight, up_taps, tile)
-    k = weight.shape[-1]
-    if tile == "none" or k == 1:
-        return F.conv2d(x, weight, padding=k // 2)
-    return F.conv2d(pad(x, k // 2, tile), weight)
+    return convolve(wrap(x * s[:, :, None, None], 1, tile), weight, up_taps, zero_padding(tile))
+
+
+def convolve(x: Tensor, weight: Tensor, up_taps: tuple[float, ...] | None, padding: tuple[int, int]) -> Tensor:
+    """A 3x3 convolution, at the same size or up-sampling (see `up_convolve`).
+
+    padding  rows and columns of zeros on each side; where it is 0, x has one pixel more there already
+    """
+    if up_taps is None:
+        return F.conv2d(x, weight, padding=padding)
+    return up_convolve(x, weight, up_taps, padding)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from latent_loom.stylegan2.ops.activation import finish
 from latent_loom.stylegan2.ops.modulation import demodulation, modulated_convolve
 from latent_loom.stylegan2.ops.padding import pad
-from latent_loom.stylegan2.ops.resample import normalise_taps, up_convolve, upsample
+from latent_loom.stylegan2.ops.resample import normalise_taps, upsample
 
 TAPS = normalise_taps((1.0, 3.0, 3.0, 1.0))
 LOPSIDED = normalise_taps((1.0, 4.0, 2.0, 0.5))
@@ -38,6 +38,10 @@ def up_convolve_by_definition(x, weight, taps):
     f = torch.tensor(taps, dtype=x.dtype)
     kernel = (4 * torch.outer(f, f)).flip(0, 1).expand(len(weight), 1, 4, 4)
     return F.conv2d(y, kernel, groups=len(weight))
+
+
+def up_convolve(x, weight, taps, tile):
+    return modulated_convolve(x, weight, x.new_ones(x.shape[:2]), tile=tile, up_taps=taps)
 
 
 def inner(x, size):
