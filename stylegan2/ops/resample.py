@@ -8,6 +8,8 @@ Source  Karras et al. 2020, section 4.2 and the code beside it; Zhang 2019 for t
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -41,36 +43,55 @@ def up_convolve(x: Tensor, weight: Tensor, taps: tuple[float, ...], padding: tup
 
     x        with the sample beyond each border already there along an axis where `padding` is 0; H, W count without it
     weight   [O, I, 3, 3], in the orientation of NVlabs' and rosinality's checkpoints
+    padding  rows and columns of zeros that are beyond x on each side: 1 or 0
 
-    Per axis, y[2i + k] += x[i] weight[k], then the filter on y. The even samples of y see weight[0] and weight[2], the
-    odd ones weight[1] alone, so that y is four convolutions with 2x2, 2x1, 1x2 and 1x1 taps: nothing is multiplied by
-    the zeros between the samples, and each runs at the speed of a plain convolution.
+    Per axis, y[2i + k] += x[i] weight[k] (a transposed convolution), then the filter on y, with gain 4 for the zeros
+    that were put in. Beyond the border one sample of x is all that the four taps ever reach.
     """
-    rows = (weight[:, :, [2, 0]], weight[:, :, [1]])
-    kernels = [kernel for row in rows for kernel in (row[..., [2, 0]], row[..., [1]])]
-    even_even, even_odd, odd_even, odd_odd = (F.conv2d(x, kernel, padding=padding) for kernel in kernels)
-    return weave(even_even, even_odd, odd_even, odd_odd, taps)
+    return fir(_Scattered.apply(x, weight, padding), taps, gain=4.0)
 
 
-def weave(even_even: Tensor, even_odd: Tensor, odd_even: Tensor, odd_odd: Tensor, taps: tuple[float, ...]) -> Tensor:
-    """Put the four phases of y (rows, columns) into each other and filter: -> [N, C, 2H, 2W].
+class _Scattered(torch.autograd.Function):
+    """y[-1] ... y[2H + 1] of `up_convolve`, along both axes; both gradients are those of a transposed convolution.
 
-    even samples are y[0], y[2], ... y[2H]: H + 1; odd ones y[-1], y[1], ... y[2H + 1]: H + 2
-    out[n] = 2 sum_j taps[3 - j] y[n - 1 + j] along each axis; 2 for the zeros that were put in
+    The even samples of y see weight[0] and weight[2], the odd ones weight[1] alone, so that y is four convolutions with
+    2x2, 2x1, 1x2 and 1x1 taps, put into each other. Each runs at the speed of a plain convolution; a transposed one
+    takes twice as long on a processor.
     """
-    even = _weave(even_even, even_odd, taps, 3)
-    odd = _weave(odd_even, odd_odd, taps, 3)
-    return _weave(even, odd, taps, 2)
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.padding = padding
+        even, odd = slice(0, None, 2), slice(1, None, 2)
+        height, width = (2 * (n + 2 * p) - 1 for n, p in zip(x.shape[2:], padding, strict=True))
+        format = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+        shape = (len(x), len(weight), height, width)
+        y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=format)
+        for rows in (even, odd):
+            for columns in (even, odd):
+                kernel = weight[:, :, rows, columns].flip((2, 3))
+                place = y[:, :, odd if rows == even else even, odd if columns == even else even]  # y begins at -1
+                place.copy_(F.conv2d(x, kernel, padding=padding))
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (g,), (x, weight), (py, px) = gradients, ctx.saved_tensors, ctx.padding
+        g = g[:, :, py : g.shape[2] - py, px : g.shape[3] - px]  # what lies beyond came of zeros
+        wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1], False]
+        turned, cropped = weight.transpose(0, 1), [1 - py, 1 - px]
+        gx, gw, _ = torch.ops.aten.convolution_backward(
+            g, x, turned, None, [2, 2], cropped, [1, 1], True, [0, 0], 1, wanted
+        )
+        return gx, None if gw is None else gw.transpose(0, 1), None
 
 
-def _weave(even: Tensor, odd: Tensor, taps: tuple[float, ...], dim: int) -> Tensor:
-    n = even.shape[dim] - 1
-    e0, e1 = (even.narrow(dim, k, n) for k in (0, 1))
-    o0, o1, o2 = (odd.narrow(dim, k, n) for k in (0, 1, 2))
-    a, b, c, d = (2 * t for t in reversed(taps))
-    first = (a * o0).add_(e0, alpha=b).add_(o1, alpha=c).add_(e1, alpha=d)
-    second = (a * e0).add_(o1, alpha=b).add_(e1, alpha=c).add_(o2, alpha=d)
-    return interleave(first, second, dim)
+def fir(x: Tensor, taps: tuple[float, ...], gain: float) -> Tensor:
+    """Four taps along both axes without padding: [N, C, H + 3, W + 3] -> [N, C, H, W], one depthwise convolution."""
+    f = torch.tensor(taps[::-1], dtype=x.dtype, device=x.device)  # conv2d correlates; a filter is convolved
+    c = x.shape[1]
+    return F.conv2d(x, (gain * f[:, None] * f).expand(c, 1, 4, 4), groups=c)
 
 
 def interleave(even: Tensor, odd: Tensor, dim: int) -> Tensor:

@@ -107,3 +107,10 @@ def test_the_last_pass_is_noise_bias_leaky_relu_gain_and_clamp(clamp, grad):
         expected = expected.clamp(-clamp, clamp)
     with torch.set_grad_enabled(grad):
         assert torch.allclose(finish(x.clone(), d, bias, noise, strength, clamp), expected, atol=1e-6)
+
+
+def test_gradients_of_up_convolution_of_first_and_second_order_are_those_of_the_arithmetic(tile):
+    x, weight = torch.randn(2, 3, 3, 2, dtype=torch.float64), torch.randn(2, 3, 3, 3, dtype=torch.float64)
+    inputs = (x.requires_grad_(), weight.requires_grad_())
+    assert torch.autograd.gradcheck(lambda x, w: up_convolve(x, w, LOPSIDED, tile), inputs)
+    assert torch.autograd.gradgradcheck(lambda x, w: up_convolve(x, w, LOPSIDED, tile), inputs)
