@@ -47,6 +47,7 @@ REQUESTS: dict[str, RequestType] = {
                 *("keep_share", "top_layers", "select_every", "clips", "directional", "global_loss", "patch"),
                 *("patch_size", "in_domain", "decay", "gamut", "psi", "mixing", "diversity_floor", "preview_every"),
                 *("tile", "train_size", "precision", "checkpointing", "deterministic", "overwrite", "resume"),
+                *("keep_fixed", "report"),
             ),
             value=("style", "seconds"),
         ),
@@ -95,6 +96,7 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="derive_style", required=("generator", "parent", "name"), optional=("overwrite",), value=("style",)
         ),
+<<<<<<< HEAD
         RequestType(
             name="project",
             required=("name",),
@@ -109,6 +111,9 @@ REQUESTS: dict[str, RequestType] = {
         ),
         RequestType(name="textures", value=("textures",), idempotent=True),
         RequestType(name="delete_texture", required=("name",)),
+=======
+        RequestType(name="report_style", required=("name", "file"), value=("file", "json", "seconds"), idempotent=True),
+>>>>>>> c8ac704 (A report on a style: pages with pictures, curves, measures and what else moved; words that are to stay fixed leave the direction)
         RequestType(name="shutdown"),
     )
 }

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import PromptError
 from ..textures.pictures import read_picture
+from .bias import project_out
 from .clip import Clip, unit
 from .settings import AdaptSettings
 
@@ -81,6 +82,7 @@ def find_aim(clip: Clip, settings: AdaptSettings, pictures: Pictures, own: Tenso
         direction = unit(direction + settings.image_weight * unit(difference))
         goals += list(seen)
         weights += [settings.image_weight / len(seen)] * len(seen)
+    direction = project_out(direction, clip, settings.source, settings.keep_fixed)
     share = torch.tensor(weights, device=clip.device)
     return Aim(direction=direction, goals=torch.stack(goals), weights=share / share.sum(), parts=parts)
 

@@ -27,6 +27,7 @@ class AdaptSettings:
     negatives         prompts to move away from, each with its weight
     images            one to a few pictures to become like
     source_images     pictures of what the texture is, for `images`; () = the generator's own
+    keep_fixed        words whose directions are taken out of the target's: what is to stay as it is (`bias`)
     image_weight      weight of `images` beside the 1 of all text
 
     How (see `methods`)
@@ -65,6 +66,7 @@ class AdaptSettings:
     negatives: Weighted = ()
     images: tuple[Path, ...] = ()
     source_images: tuple[Path, ...] = ()
+    keep_fixed: tuple[str, ...] = ()
     image_weight: float = 1.0
     method: str = "auto"
     rank: int = DEFAULT_RANK

@@ -28,6 +28,7 @@ def add(commands) -> None:
     _add_losses(parser)
     _add_training(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace a style of the same name")
+    parser.add_argument("--report", type=values.path, metavar="DIR", help="write a report on the run there")
     parser.add_argument("--resume", action="store_true", help="go on from NAME-partial, or from NAME with --overwrite")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--list-methods", action="store_true", help="what can be trained, and stop")
@@ -55,6 +56,9 @@ def _add_aim(parser: argparse.ArgumentParser) -> None:
         "--source-image", type=values.path, nargs="+", action="extend", default=[], metavar="FILE",
         dest="source_images", help="pictures of what it makes now, for --image (default: its own)",
     )  # fmt: skip
+    parser.add_argument(
+        "--keep-fixed", action="append", default=[], metavar="WORD", help="what is to stay as it is, like dark; again"
+    )
     parser.add_argument("--image-weight", type=values.number, metavar="W", help="of pictures beside text (default: 1)")
     parser.add_argument("--name", metavar="NAME", help="name of the style (default: from the target)")
 
@@ -130,12 +134,16 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     params = aim_params(args)
     params |= {"generator": args.generator, "overwrite": args.overwrite, "resume": args.resume, "preview_every": 0}
     params |= {name: value for name in SENT if (value := getattr(args, name)) is not None}
+    if args.report:
+        params["report"] = str(args.report.absolute())
     title = f"{args.source} -> {params['name']}" if args.source else params["name"]
     value = call(args, console, "adapt", params, title=title)
     style = value["style"]
     console.say(f"The style {style['name']!r} is ready ({style['bytes']:,} bytes, {value['seconds']:.1f} s).")
     for measure, score in style["measures"].items():
         console.say(f"  {measure}: {score:.3f}")
+    if args.report:
+        console.say(f"Report: {value['file']}")
     console.say(f"Use it: latent-loom generate --style {style['name']} --out textures")
     return value
 
@@ -150,6 +158,7 @@ def aim_params(args: argparse.Namespace) -> dict[str, Any]:
         "target": target,
         "targets": [[text, weight / unit] for text, weight in more],
         "negatives": [list(negative) for negative in args.negatives],
+        "keep_fixed": args.keep_fixed,
         "images": [str(path.absolute()) for path in args.images],
         "source_images": [str(path.absolute()) for path in args.source_images],
         "name": args.name or name_from(target or args.images[0].stem),

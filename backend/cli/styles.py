@@ -31,6 +31,7 @@ def add(commands) -> None:
         ("delete", run_delete, [NAME], "delete a style with its snapshots"),
         ("snapshots", run_snapshots, [NAME], "the states of its run that were kept, with their measures"),
         ("choose", run_choose, [NAME, _iterations()], "make a style what it was earlier or later in its run"),
+        ("report", run_report, [NAME, _page()], "write a page with pictures, curves and measures of a style"),
         ("import", run_import, [file, _new_name("the name in the file"), OVERWRITE], "take a style file in"),
         ("export", run_export, [NAME, file], "write a style alone to a file, to give away"),
         (
@@ -60,6 +61,10 @@ def _parent() -> Argument:
 
 def _new_name(default: str) -> Argument:
     return "--name", {"metavar": "NAME", "help": f"name of the new style (default: {default})"}
+
+
+def _page() -> Argument:
+    return "--out", {"type": values.path, "metavar": "FILE.html", "required": True, "help": "page to write"}
 
 
 def _iterations() -> Argument:
@@ -129,6 +134,12 @@ def run_snapshots(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 def run_choose(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     value = call(args, console, "choose_snapshot", {"name": args.name, "iterations": args.iterations})
     console.say(f"The style {args.name!r} is now what it was after {args.iterations:g} iterations.")
+    return value
+
+
+def run_report(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    value = call(args, console, "report_style", {"name": args.name, "file": str(args.out.absolute())}, title="report")
+    console.say(f"{args.out} shows the style {args.name!r}; its numbers are in {value['json']}.")
     return value
 
 

@@ -20,6 +20,7 @@ from .context import Answer, Context, idle_status
 from .kept import delete_texture, keep, kept_textures, project
 from .library import models, status
 from .mining import mine_style
+from .reporting import report_style
 from .style_files import (
     choose_snapshot,
     delete_style,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ...errors import AlreadyExists, Cancelled, NotFound
 from ...job import Job, Progress
 from ..parameters import parse
 from .context import Answer, Context, absolute
 from .entries import style_value
+from .reporting import write_report
 
 if TYPE_CHECKING:
+    from ....stylegan2.networks import Generator
     from ...adaptation.stopping import Snapshot
     from ...adaptation.style import Style
 
@@ -25,6 +28,7 @@ PARTIAL = "-partial"
 class AdaptRequest:
     """preset  settings by intent, under those that are given (`adaptation.presets`)
     resume  go on from NAME-partial, or from the style NAME itself, up to more iterations
+    report  folder for a report on the style, with the run's timings; None = no report
     """
 
     name: str
@@ -32,6 +36,10 @@ class AdaptRequest:
     overwrite: bool = False
     preset: str | None = None
     resume: bool = False
+    report: Path | None = None
+
+    def __post_init__(self) -> None:
+        absolute("report", self.report)
 
 
 def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -55,6 +63,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     partial = asked.name[: 64 - len(PARTIAL)] + PARTIAL
     begun, earlier, history = _begun(context, asked.name, partial) if asked.resume else (None, [], {})
     kept: list[Snapshot] = []
+    begun_at = len(history.get("loss", ()))
 
     def keep(style: Style, snapshots: Sequence[Snapshot]) -> None:
         kept[:] = snapshots
@@ -81,7 +90,21 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     store.library.add(style, kept, overwrite=asked.overwrite, history=history)
     if kept:
         store.delete_style(partial)
-    return Answer(value={"style": style_value(store.library.entry(asked.name)), "seconds": time.monotonic() - began_s})
+    seconds = time.monotonic() - began_s
+    value: dict[str, Any] = {"style": style_value(store.library.entry(asked.name)), "seconds": seconds}
+    if asked.report:
+        timings = _timings(seconds, len(history.get("loss", ())) - begun_at, generator)
+        value |= write_report(store, asked.name, asked.report / f"{asked.name}.html", job, timings)
+    return Answer(value=value)
+
+
+def _timings(seconds: float, steps: int, generator: Generator) -> dict[str, Any]:
+    return {
+        "device": str(generator.mapping.w_avg.device),
+        "iterations of this run": steps,
+        "seconds in all": round(seconds, 1),
+        "seconds an iteration, with measures": round(seconds / max(1, steps), 3),
+    }
 
 
 def _begun(context: Context, name: str, partial: str) -> tuple[Style, list[Snapshot], dict[str, list[float]]]:
