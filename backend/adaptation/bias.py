@@ -45,8 +45,8 @@ class Shift:
 
 def probes_for(clip: Clip) -> tuple[str, ...]:
     """The probe words that this CLIP understands."""
-    words = (*CONDITION_NAMES, *TINT_NAMES, *FAMILY_NAMES)
-    return tuple(w for w in (*words, *GENERAL) if not clip.unknown_words(w))
+    words = dict.fromkeys((*CONDITION_NAMES, *TINT_NAMES, *FAMILY_NAMES, *GENERAL))
+    return tuple(word for word in words if not clip.unknown_words(word))
 
 
 def probe_direction(clip: Clip, source: str, probe: str) -> Tensor | None:

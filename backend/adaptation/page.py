@@ -111,7 +111,9 @@ def _pairs(report: Report) -> str:
 
 
 def _measures(report: Report) -> str:
-    found: dict[str, tuple[float, float | None]] = {n: (v, None) for n, v in report.info.measures.items()}
+    measures = report.info.measures
+    order = [*(n for n in MEASURES if n in measures), *(n for n in measures if n not in MEASURES)]
+    found: dict[str, tuple[float, float | None]] = {name: (measures[name], None) for name in order}
     if report.seam:
         for place, axis in enumerate("xy"):
             found[f"seam {axis}"] = (report.seam["adapted"][place], report.seam["source"][place])

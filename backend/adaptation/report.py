@@ -6,7 +6,7 @@ only the timings come from the run itself, since no file of ours holds a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ from ..textures.seam import seam_scores
 from .aims import text_direction
 from .bias import Shift, probes_for, shifts
 from .clip import Clip, check_prompt, load_clip
-from .measures import FIRST_SEED
-from .showing import fixed_pictures
+from .measures import fixed_latents
+from .showing import as_bytes, fixed_pictures
 from .style import StyleInfo
 
 if TYPE_CHECKING:
@@ -161,13 +161,15 @@ class _Work:
         resolution = self.source.config.resolution
         count = max(16, min(MOST_SEAM_PICTURES, SEAM_PIXELS // resolution**2))
 
-        def pictures(generator: Generator):
-            for seed in range(FIRST_SEED, FIRST_SEED + count):
-                self.job.check()
-                yield texture(generator, seed, size=(resolution, resolution), tile=self.tile, psi=1.0)
-
         both = {"source": self.source, "adapted": self.adapted}
-        return {which: seam_scores(pictures(generator)) for which, generator in both.items()}, count
+        return {which: seam_scores(self._many(generator, count)) for which, generator in both.items()}, count
+
+    def _many(self, generator: Generator, count: int) -> Iterator[np.ndarray]:
+        ws, inputs = fixed_latents(generator, count)
+        for start in range(0, count, MEASURED):
+            self.job.check()
+            some = slice(start, start + MEASURED)
+            yield from as_bytes(generator(ws[some], inputs.items(some), tile=self.tile))
 
 
 def _smaller(picture: np.ndarray, step: int) -> np.ndarray:
