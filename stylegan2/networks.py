@@ -288,7 +288,7 @@ class Synthesis(nn.Module):
         """
         inputs, updates = inputs or SynthesisInputs(), updates or {}
         tile = self.config.tile if tile is None else check_tile(tile)
-        self._check(ws, inputs)
+        self._check(ws, inputs, whole=start is None)
         noise = inputs.noise or [None] * self.config.num_convs
         if start is None:
             start = Partway(block=0, x=self._start(len(ws), inputs), image=None)
@@ -306,25 +306,31 @@ class Synthesis(nn.Module):
     def _start(self, batch: int, inputs: SynthesisInputs) -> Tensor:
         """The constant over the whole grid, plus the input map: [N, C0, h0, w0]."""
         const: Tensor = self.block(0).const
-        h, w = inputs.grid
-        if const.shape[-1] > 1 and (h, w) != tuple(const.shape[1:]):
-            n = const.shape[-1]
-            const = const.repeat(1, -(-h // n), -(-w // n))[:, :h, :w]
-        x = const.expand(batch, -1, h, w)
+        (h, w), n = inputs.grid, const.shape[-1]
+        if inputs.places is not None:
+            mean = const.mean((1, 2))[:, None, None]
+            x = mean + torch.einsum("nkhw,ck->nchw", inputs.places, (const - mean).flatten(1))
+        else:
+            x = const if n == 1 else const.repeat(1, -(-h // n), -(-w // n))[:, :h, :w]
+            x = x.expand(batch, -1, h, w)
         if inputs.input_map is not None:
             x = x + self.config.input_map * inputs.input_map
         # convolutions keep the format of their input, and in this one they run a third faster on a CPU
         return x.contiguous(memory_format=torch.channels_last)
 
-    def _check(self, ws: Tensor, inputs: SynthesisInputs) -> None:
+    def _check(self, ws: Tensor, inputs: SynthesisInputs, whole: bool) -> None:
+        """whole  the noise is that of the whole grid; what goes on from a block may be a window of it"""
         c = self.config
         if ws.ndim != 3 or ws.shape[1:] != (c.num_ws, c.w_dim):
             raise ShapeError(f"This generator takes w of shape [N, {c.num_ws}, {c.w_dim}], not {list(ws.shape)}.")
         n = len(ws)
+        places = [n, c.const_size**2, *inputs.grid]
+        if inputs.places is not None and list(inputs.places.shape) != places:
+            raise ShapeError(f"The places must have the shape {places}, not {list(inputs.places.shape)}.")
         if inputs.input_map is not None and inputs.input_map.shape != (n, c.channels[0], *inputs.grid):
             expected = [n, c.channels[0], *inputs.grid]
             raise ShapeError(f"The input map must have the shape {expected}, not {list(inputs.input_map.shape)}.")
-        if not inputs.noise:
+        if not inputs.noise or not whole:
             return
         sizes = conv_sizes(c, inputs.grid)
         if len(inputs.noise) != len(sizes):

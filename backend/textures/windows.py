@@ -1,14 +1,15 @@
-"""Large pictures in bounded memory: synthesis window by window.
+"""Large pictures in bounded memory: the coarse blocks at once, the fine ones window by window.
 
-Synthesis is local: a pixel depends on the noise and input map within a few cells of the grid. So a
-large picture is synthesised in overlapping windows cut from *its own* full-size noise and input map, and of each window
-the part that no cut edge has touched is kept. The result is the whole picture's up to the rounding of float32. Which
-windows there are depends on the settings alone, so the bytes still do.
+Nearly all memory goes into the fine blocks, and they are local: a pixel depends on the activations at a coarse block
+within a few of *its* pixels. So a large picture is made whole up to a block whose plane is still small; from there on
+overlapping windows are cut from those activations and from the picture's own full-size noise, and of each window the
+part that no cut edge has touched is kept. The result is the whole picture's up to the rounding of float32. Where the
+windows lie depends on the size alone, so the bytes still depend on the settings alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,25 +17,30 @@ import torch
 from torch import Tensor
 
 from ...stylegan2.config import GeneratorConfig
-from ...stylegan2.inputs import SynthesisInputs
-from ...stylegan2.networks import Generator
+from ...stylegan2.inputs import Grid, SynthesisInputs
+from ...stylegan2.networks import Generator, Partway
 
-HALO_CELLS = 8
-"""Cells around a window that its edge may touch. The generator's reach is 1 cell for the first convolution and at most
-3.5 / 2^k for block k (up-convolution 1.5, convolution 1, up-sampling of the colours 1): under 4.5 in all. A multiple
-of `STEP_CELLS`."""
+WHOLE_PX = 2048**2
+"""A picture of at most so many pixels is made in one piece."""
 
-WINDOW_PX = 2048
-"""Side of a window with its halo, where cells are small enough: about 2 GB with 24 channels at the full resolution."""
+PLANE_PX = 512**2
+"""The coarse blocks of a larger one are made whole as far as their plane has at most so many pixels."""
 
-STEP_CELLS = 4
-"""Windows begin at multiples of this, the period of a learned 4x4 constant."""
+WINDOW_PX = 1024
+"""Side of what a window yields, in pixels of the picture."""
+
+HALO = 6
+"""Pixels of the coarse plane around a window that its edge may touch. Each finer block reaches 1.5 px of the plane
+before it by the up-convolution and 0.5 by the convolution; the planes double, so under 2 * (1.5 + 0.5) = 4 in all."""
 
 
-def window_cells(cell_px: int) -> int:
-    """Cells that a window yields, without its halo."""
-    cells = max(WINDOW_PX // max(cell_px, 1) - 2 * HALO_CELLS, 2 * HALO_CELLS)
-    return cells - cells % STEP_CELLS
+def whole_blocks(config: GeneratorConfig, grid: Grid) -> int:
+    """How many blocks are made for the whole plane; all of them where the picture is not cut."""
+    cells = grid[0] * grid[1]
+    if cells << 2 * (config.blocks - 1) <= WHOLE_PX:
+        return config.blocks
+    fitting = [index + 1 for index in range(config.blocks - 1) if cells << 2 * index <= PLANE_PX]
+    return max(fitting, default=1)
 
 
 @torch.no_grad()
@@ -43,27 +49,31 @@ def synthesize(generator: Generator, ws: Tensor, inputs: SynthesisInputs, paddin
 
     inputs  on the CPU; what is needed at a time is brought to the generator's device
     """
-    device, config = ws.device, generator.config
-    rows, columns = (_Axis(n, axis in padding, config) for n, axis in zip(inputs.grid, "yx", strict=True))
-    if not (rows.cut or columns.cut):
+    device, config, net = ws.device, generator.config, generator.synthesis
+    split = whole_blocks(config, inputs.grid)
+    if split == config.blocks:
         return _pixels(generator.synthesize(ws, inputs.to(device), tile=padding))
+    convs = 2 * split - 1
+    coarse = net(ws, inputs.to(device), tile=padding, stop=split)
+    scale = 1 << (config.blocks - split)
+    rows, columns = (_Axis(n, axis in padding, scale) for n, axis in zip(coarse.x.shape[2:], "yx", strict=True))
     # On an axis that is cut the padding meets only what is thrown away.
     tile = "".join(axis for axis, cut in (("x", columns.cut), ("y", rows.cut)) if axis in padding and not cut)
-    cell = config.resolution // 4
-    image = np.empty((rows.cells * cell, columns.cells * cell, config.image_channels), np.float32)
-    for y in rows.windows():
-        for x in columns.windows():
-            part = cut_inputs(inputs, y.taken, x.taken).to(device)
-            pixels = _pixels(generator.synthesize(ws, part, tile=tile or "none"))
-            image[y.place(cell), x.place(cell)] = pixels[y.kept(cell), x.kept(cell)]
-    return image
+    picture = np.empty((rows.size * scale, columns.size * scale, config.image_channels), np.float32)
+    for row in rows.windows():
+        for column in columns.windows():
+            start, noise = cut(coarse, inputs.noise[convs:], row.taken, column.taken)
+            window = SynthesisInputs(noise=(*inputs.noise[:convs], *(n.to(device) for n in noise)))
+            made = _pixels(net(ws, window, tile=tile or "none", start=start).image)
+            picture[row.place(scale), column.place(scale)] = made[row.kept(scale), column.kept(scale)]
+    return picture
 
 
 @dataclass(frozen=True)
 class _Window:
-    """start, stop  the cells it yields
-    first        the cell at which what it takes begins; below 0 it wraps around
-    taken        [n] the cells it takes, halo included
+    """start, stop  the pixels of the coarse plane that it yields
+    first        the one at which what it takes begins; below 0 it wraps around
+    taken        [n] those it takes, halo included
     """
 
     start: int
@@ -71,51 +81,53 @@ class _Window:
     first: int
     taken: Tensor
 
-    def place(self, cell: int) -> slice:
-        return slice(self.start * cell, self.stop * cell)
+    def place(self, scale: int) -> slice:
+        return slice(self.start * scale, self.stop * scale)
 
-    def kept(self, cell: int) -> slice:
-        return slice((self.start - self.first) * cell, (self.stop - self.first) * cell)
+    def kept(self, scale: int) -> slice:
+        return slice((self.start - self.first) * scale, (self.stop - self.first) * scale)
 
 
 class _Axis:
-    """One axis of the grid: how many cells, whether it wraps, and whether it is cut into windows."""
+    """One axis of the coarse plane: its size, whether it wraps, and whether it is cut into windows."""
 
-    def __init__(self, cells: int, wraps: bool, config: GeneratorConfig) -> None:
-        self.cells, self.wraps = cells, wraps
-        self.core = window_cells(config.resolution // 4)
-        # A learned 4x4 constant that does not fit evenly breaks its rhythm at the seam, which no window can show.
-        uneven = wraps and config.const_size > 1 and cells % STEP_CELLS != 0
-        self.cut = cells > self.core + 2 * HALO_CELLS and not uneven
+    def __init__(self, size: int, wraps: bool, scale: int) -> None:
+        self.size, self.wraps = size, wraps
+        self.core = max(WINDOW_PX // scale, 1)
+        self.cut = size > self.core + 2 * HALO
 
     def windows(self) -> Iterator[_Window]:
         if not self.cut:
-            yield _Window(0, self.cells, 0, torch.arange(self.cells))
+            yield _Window(0, self.size, 0, torch.arange(self.size))
             return
-        for start in range(0, self.cells, self.core):
-            stop = min(start + self.core, self.cells)
-            first, last = start - HALO_CELLS, stop + HALO_CELLS
+        for start in range(0, self.size, self.core):
+            stop = min(start + self.core, self.size)
+            first, last = start - HALO, stop + HALO
             if not self.wraps:
-                first, last = max(first, 0), min(last, self.cells)
-            yield _Window(start, stop, first, torch.arange(first, last) % self.cells)
+                first, last = max(first, 0), min(last, self.size)
+            yield _Window(start, stop, first, torch.arange(first, last) % self.size)
 
 
-def cut_inputs(inputs: SynthesisInputs, rows: Tensor, columns: Tensor) -> SynthesisInputs:
-    """The inputs of the given cells of the grid, in the given order."""
+def cut(plane: Partway, noise: Sequence[Tensor], rows: Tensor, columns: Tensor) -> tuple[Partway, tuple[Tensor, ...]]:
+    """The given pixels of the coarse plane, in the given order, and what lies there of the finer noise maps."""
+    width = plane.x.shape[3]
 
-    def cut(field: Tensor) -> Tensor:
-        scale = field.shape[-1] // inputs.grid[1]
-        return field[..., _finer(rows, scale)[:, None], _finer(columns, scale)]
+    def taken(field: Tensor) -> Tensor:
+        scale = field.shape[3] // width
+        y, x = (_finer(pixels, scale).to(field.device) for pixels in (rows, columns))
+        return field.index_select(2, y).index_select(3, x)
 
-    input_map = None if inputs.input_map is None else cut(inputs.input_map)
-    return SynthesisInputs((len(rows), len(columns)), input_map, tuple(cut(noise) for noise in inputs.noise))
-
-
-def _finer(cells: Tensor, scale: int) -> Tensor:
-    """Indices of the pixels in `cells` of `scale` pixels each."""
-    return (cells[:, None] * scale + torch.arange(scale)).flatten()
+    assert plane.image is not None
+    part = Partway(block=plane.block, x=taken(plane.x), image=taken(plane.image))
+    return part, tuple(taken(n) for n in noise)
 
 
-def _pixels(images: Tensor) -> np.ndarray:
+def _finer(pixels: Tensor, scale: int) -> Tensor:
+    """Indices of the finer pixels in `pixels` of `scale` each."""
+    return (pixels[:, None] * scale + torch.arange(scale)).flatten()
+
+
+def _pixels(images: Tensor | None) -> np.ndarray:
     """[1, C, H, W] -> float32 [H, W, C] on the CPU."""
+    assert images is not None  # there is a block left to run
     return images[0].permute(1, 2, 0).float().cpu().numpy()

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 from latent_loom.stylegan2.errors import ShapeError, StyleGAN2Error
-from latent_loom.stylegan2.inputs import draw_inputs, sample_inputs
+from latent_loom.stylegan2.inputs import _offsets, draw_inputs, draw_noise, draw_places, sample_inputs
 from latent_loom.stylegan2.latents import z_from_seed
 
 
@@ -65,3 +68,50 @@ def test_seeds_out_of_range_are_refused(config, seed):
 def test_an_empty_grid_is_refused(config):
     with pytest.raises(ShapeError, match="at least 1"):
         draw_inputs(config, [1], (0, 4))
+
+
+def test_a_constant_on_a_larger_grid_does_not_repeat_itself(make_generator):
+    generator = make_generator()
+    drawn = draw_inputs(generator.config, [3], (16, 12))
+    ws = generator.map(torch.ones(1, 8))
+
+    def correlation(inputs):
+        with torch.no_grad():
+            light = generator.synthesize(ws, dataclasses.replace(inputs, noise=()), tile="xy").mean(1)
+        light = (light - light.mean()) / light.std()
+        return max((light * light.roll(16, axis)).mean() for axis in (1, 2))
+
+    assert correlation(dataclasses.replace(drawn, places=None)) > 0.99, "repeated, it does"
+    assert correlation(drawn) < 0.5
+
+
+@pytest.mark.parametrize("grid", [(8, 8), (16, 4), (7, 30), (5, 2)])
+def test_places_show_the_constant_itself_somewhere_and_keep_its_contrast_everywhere(grid):
+    places = draw_places(4, 9, grid)
+    assert places.shape == (16, *grid)
+    assert torch.allclose(places.square().sum(0), torch.ones(grid), atol=1e-5)
+    assert (places.amax(0) > 0.999).float().mean() > 0.1, "cells near the middle of a patch are the constant's own"
+
+
+@pytest.mark.parametrize("grid", [(8, 8), (4, 13)])
+def test_places_go_on_across_the_edges(grid):
+    shown = draw_places(4, 2, grid).view(4, 4, *grid) > 0
+    for axis in (0, 1):
+        last, first = shown.select(2 + axis, grid[axis] - 1), shown.select(2 + axis, 0)
+        assert (last.roll(1, axis) & first).flatten(0, 1).any(0).all(), "the cell after the last is the first"
+
+
+def test_neighbouring_patches_show_different_places():
+    offsets = _offsets(4, (4, 4), np.random.RandomState(0))
+    assert all(len(set(line)) == 4 for line in (*offsets, *offsets.T))
+
+
+def test_a_grid_no_larger_than_the_constant_has_no_places(make_generator):
+    assert draw_inputs(make_generator().config, [0], (3, 4)).places is None
+    assert draw_inputs(make_generator(const_size=1).config, [0], (8, 8)).places is None
+
+
+def test_another_take_is_another_draw_of_the_same_seed(config):
+    first, second = (draw_noise(config, [4], (4, 4), take=take) for take in (0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(first, draw_inputs(config, [4]).noise, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(first, second, strict=True))

@@ -6,52 +6,60 @@ import torch
 from latent_loom.backend.textures import windows
 from latent_loom.backend.textures.generate import plan_canvas, render, seed_to_ws
 from latent_loom.stylegan2.inputs import draw_inputs
+from latent_loom.stylegan2.networks import Synthesis
 
 from .conftest import make_generator
-
-CELL = 8  # pixels, of the tests' generators
 
 
 @torch.inference_mode()
 def both(generator, grid, padding, monkeypatch) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
-    """The picture whole, the picture in windows, and the grids that were synthesised for the latter."""
+    """The picture whole, the picture in windows of 32 px, and the sizes of the planes that the latter ran on."""
     ws, inputs = seed_to_ws(generator, 1, psi=1.0), draw_inputs(generator.config, [1], grid)
     whole = windows.synthesize(generator, ws, inputs, padding)
-    real, grids = generator.synthesize, []
+    real, sizes = Synthesis.forward, []
 
-    def spy(ws, inputs, **rest):
-        grids.append(inputs.grid)
-        return real(ws, inputs, **rest)
+    def spy(net, ws, inputs, *, start=None, **rest):
+        sizes.append(tuple(start.x.shape[2:]) if start else inputs.grid)
+        return real(net, ws, inputs, start=start, **rest)
 
-    monkeypatch.setattr(windows, "WINDOW_PX", 32 * CELL)
-    monkeypatch.setattr(generator, "synthesize", spy)
-    return whole, windows.synthesize(generator, ws, inputs, padding), grids
+    monkeypatch.setattr(Synthesis, "forward", spy)
+    monkeypatch.setattr(windows, "WHOLE_PX", 1)
+    monkeypatch.setattr(windows, "PLANE_PX", 4 * grid[0] * grid[1])
+    monkeypatch.setattr(windows, "WINDOW_PX", 32)
+    return whole, windows.synthesize(generator, ws, inputs, padding), sizes
 
 
 @pytest.mark.parametrize("padding", ["xy", "x", "y", "none"])
-@pytest.mark.parametrize("grid", [(52, 40), (4, 70), (45, 8)])
-@pytest.mark.parametrize("const_size", [1, 4])
-def test_a_picture_made_in_windows_is_the_whole_picture(const_size, grid, padding, monkeypatch):
-    generator = make_generator(const_size=const_size)
-    whole, windowed, grids = both(generator, grid, padding, monkeypatch)
-    assert np.abs(whole - windowed).max() < 1e-4 * np.abs(whole).max()
-    uneven = const_size == 4 and ((grid[0] % 4 and "y" in padding) or (grid[1] % 4 and "x" in padding))
-    assert uneven or (len(grids) > 1 and max(map(max, grids)) <= 32)
+@pytest.mark.parametrize("grid", [(14, 11), (3, 25)])
+def test_a_picture_made_in_windows_is_the_whole_picture(grid, padding, monkeypatch):
+    generator = make_generator(const_size=4)
+    whole, windowed, (coarse, *fine) = both(generator, grid, padding, monkeypatch)
+    assert np.abs(whole - windowed).max() < 1e-5 * np.abs(whole).max()
+    assert coarse == grid, "the coarse blocks are run once"
+    assert len(fine) > 1 and max(map(max, fine)) <= 32 // 4 + 2 * windows.HALO
 
 
 def test_windows_need_their_halo(monkeypatch):
-    monkeypatch.setattr(windows, "HALO_CELLS", 0)
-    whole, windowed, _ = both(make_generator(), (70, 70), "xy", monkeypatch)
-    assert np.abs(whole - windowed).max() > 1e-2 * np.abs(whole).max()
+    monkeypatch.setattr(windows, "HALO", 1)
+    whole, windowed, _ = both(make_generator(), (14, 14), "xy", monkeypatch)
+    assert np.abs(whole - windowed).max() > 1e-3 * np.abs(whole).max()
 
 
-def test_no_window_is_larger_than_allowed_where_cells_are_small():
-    for cell in (1, 4, 16, 64):
-        assert (windows.window_cells(cell) + 2 * windows.HALO_CELLS) * cell <= windows.WINDOW_PX
+@pytest.mark.parametrize("resolution", [32, 64, 256, 1024])
+@pytest.mark.parametrize("size", [(4096, 4096), (8192, 8192), (4096, 1024)])
+def test_neither_the_whole_plane_nor_a_window_is_large(resolution, size):
+    blocks = resolution.bit_length() - 2
+    config = make_generator(resolution=resolution, channels=(1,) * blocks).config
+    grid = (size[0] * 4 // resolution, size[1] * 4 // resolution)
+    split = windows.whole_blocks(config, grid)
+    assert split < blocks or size[0] * size[1] <= windows.WHOLE_PX
+    if split < blocks:
+        assert grid[0] * grid[1] << 2 * (split - 1) <= windows.PLANE_PX
+        assert (windows.WINDOW_PX >> (blocks - split)) >= 2 * windows.HALO, "most of a window is kept"
 
 
 def test_a_picture_of_ordinary_size_is_made_in_one_piece(generator, monkeypatch):
-    monkeypatch.setattr(windows, "cut_inputs", None)
+    monkeypatch.setattr(windows, "cut", None)
     canvas = plan_canvas(generator.config, (1024, 64), "xy")
     inputs = draw_inputs(generator.config, [0], canvas.grid)
     assert render(generator, seed_to_ws(generator, 0, psi=1.0), inputs, canvas).shape == (64, 1024, 3)
