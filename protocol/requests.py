@@ -26,7 +26,10 @@ class RequestType:
     idempotent: bool = False
 
 
-_LOOK = ("generator", "styles", "size", "tile", "psi", "mine", "maps", "format", "relief", "normal", "roughness")
+_LOOK = (
+    *("generator", "styles", "size", "tile", "psi", "mine", "maps", "format", "relief", "normal", "roughness"),
+    *("cutoff", "mix", "directions", "noise", "noise_seed", "noise_strength"),
+)
 
 REQUESTS: dict[str, RequestType] = {
     request.name: request
@@ -53,8 +56,14 @@ REQUESTS: dict[str, RequestType] = {
         ),
         RequestType(
             name="generate",
-            optional=("seeds", *_LOOK, "name", "out"),
-            value=("files", "warnings", "seconds"),
+            optional=("seeds", "strengths", *_LOOK, "name", "out"),
+            value=("files", "memory_mib", "warnings", "seconds"),
+            idempotent=True,
+        ),
+        RequestType(
+            name="directions",
+            optional=("generator", "styles", "psi", "count", "layers", "amounts", "seed", "size_px", "out"),
+            value=("directions", "file", "seconds"),
             idempotent=True,
         ),
         RequestType(

@@ -9,7 +9,8 @@ from latent_loom.backend.models.procedural.stream import MaterialBank
 from latent_loom.backend.models.store import Store
 from latent_loom.backend.models.train_clip import retrieval
 from latent_loom.backend.textures.generate import texture
-from latent_loom.backend.textures.seam import repeat_score, seam_scores
+from latent_loom.backend.textures.repeat import repeat_score
+from latent_loom.backend.textures.seam import seam_scores
 
 TEXTURES = 256
 
@@ -45,7 +46,8 @@ def main() -> None:
     print(f"generator: seam scores over {TEXTURES} textures {seam_scores(pictures)}")
     period = generator.config.resolution
     large = [texture(generator, seed, size=(512, 512), tile="xy", psi=1.0) for seed in range(8)]
-    print(f"generator: highest repeat score of 8 textures of 512 px {max(repeat_score(p, period) for p in large):.3f}")
+    highest = max(repeat_score(picture, period) or 0 for picture in large)
+    print(f"generator: highest repeat score of 8 textures of 512 px {highest:.3f}")
 
 
 if __name__ == "__main__":

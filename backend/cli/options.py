@@ -68,6 +68,7 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="truncation: 0 the mean picture, 1 full variety (default: 0.8)",
     )
+    _add_variation(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--pbr", action="store_const", const=list(values.MAPS), dest="maps", help="write every PBR map")
     shown.add_argument(
@@ -85,6 +86,32 @@ def add_look(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("png", "jpeg", "webp"), help="of the colour map (default: png)")
 
 
+def _add_variation(parser: argparse.ArgumentParser) -> None:
+    """What may be varied of a seed's picture beside its truncation."""
+    parser.add_argument(
+        "--cutoff", type=values.whole, metavar="N", help="truncate the N coarsest layers alone (default: all)"
+    )
+    parser.add_argument(
+        "--mix", type=values.mix, action="append", metavar="SEED@LAYER",
+        help="take another seed's latents from a layer on, like 7@4; give it again to mix in several",
+    )  # fmt: skip
+    parser.add_argument(
+        "--direction", type=values.direction, action="append", dest="directions", metavar="NAME:AMOUNT",
+        help="move along an edit direction, like d0:2 or d3-fine:-1 (see `latent-loom directions`); may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--noise", choices=("fixed", "none", "animated"), help="fine detail; animated in walks only (default: fixed)"
+    )
+    parser.add_argument(
+        "--noise-seed", type=values.seed, metavar="SEED",
+        help="seed of detail and layout, shared by all pictures (default: each picture's own)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--noise-strength", type=values.numbers, metavar="LIST",
+        help="factor of the noise, or one for each layer from coarse to fine, like 1,1,0.5 (default: 1)",
+    )  # fmt: skip
+
+
 def look_params(args: argparse.Namespace) -> dict:
     """The request parameters that `add_look` filled; what was left out is the handler's own default."""
     params = {
@@ -93,6 +120,12 @@ def look_params(args: argparse.Namespace) -> dict:
         "size": list(args.size),
         "tile": args.tile,
         "psi": args.psi,
+        "cutoff": args.cutoff,
+        "mix": args.mix,
+        "directions": args.directions,
+        "noise": args.noise,
+        "noise_seed": args.noise_seed,
+        "noise_strength": args.noise_strength,
         "maps": args.maps,
         "mine": args.mine,
         "relief": args.relief,

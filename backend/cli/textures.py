@@ -1,4 +1,4 @@
-"""`latent-loom generate | walk | batch`: pictures from a generator and its styles."""
+"""`latent-loom generate | directions | walk | batch`: pictures from a generator and its styles."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 from . import values
 from .console import Console, UnfinishedError
 from .inprocess import call, tell_warnings
-from .options import add_common, add_look, look_params
+from .options import add_common, add_generator, add_look, look_params
+
+REPEAT_SHOWS = 0.5
+"""From this repeat score on the eye sees the repetition."""
 
 
 def add(commands) -> None:
     _add_generate(commands)
+    _add_directions(commands)
     _add_walk(commands)
     _add_batch(commands)
 
@@ -23,10 +27,30 @@ def _add_generate(commands) -> None:
     parser.add_argument(
         "--seeds", "--seed", type=values.seeds, default=[0], metavar="SEEDS", help="like 0-15 or 3,7,12 (default: 0)"
     )
+    parser.add_argument(
+        "--strengths", type=values.numbers, metavar="LIST",
+        help="make every seed at each of these strengths of the styles, like 0,0.25,0.5,0.75,1",
+    )  # fmt: skip
     parser.add_argument("--name", metavar="NAME", help="what the files' names begin with (default: from the style)")
     parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
     add_common(parser)
     parser.set_defaults(run=run_generate)
+
+
+def _add_directions(commands) -> None:
+    parser = commands.add_parser("directions", help="find a generator's edit directions and show what each does")
+    add_generator(parser)
+    parser.add_argument("--count", type=values.count, default=8, metavar="K", help="how many (default: 8)")
+    parser.add_argument(
+        "--layers", choices=("all", "coarse", "middle", "fine"), default="all", help="whose directions (default: all)"
+    )
+    parser.add_argument(
+        "--amounts", type=values.numbers, metavar="LIST", help="columns of the sheet (default: -4,-2,0,2,4)"
+    )
+    parser.add_argument("--seed", type=values.seed, default=0, metavar="SEED", help="texture to move (default: 0)")
+    parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write the sheet to")
+    add_common(parser)
+    parser.set_defaults(run=run_directions)
 
 
 def _add_walk(commands) -> None:
@@ -63,9 +87,39 @@ def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     params = look_params(args) | {"seeds": args.seeds, "out": str(args.out.absolute())}
     if args.name:
         params["name"] = args.name
+    if args.strengths:
+        params["seeds"] = [seed for seed in args.seeds for _ in args.strengths]
+        params["strengths"] = args.strengths * len(args.seeds)
     value = call(args, console, "generate", params)
     tell_warnings(value, console)
-    console.say(f"{counted(len(value['files']), 'file')} in {args.out} ({value['seconds']:.1f} s).")
+    console.say(
+        f"{counted(len(value['files']), 'file')} in {args.out} "
+        f"({value['seconds']:.1f} s, about {value['memory_mib']} MiB)."
+    )
+    repeating = [file["seed"] for file in value["files"] if file.get("repeat", 0) > REPEAT_SHOWS]
+    if repeating:
+        console.say(
+            f"At this size the texture of seed {', '.join(map(str, repeating))} visibly repeats itself; "
+            "choose another seed, or a smaller size."
+        )
+    return value
+
+
+def run_directions(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    params = {
+        "generator": args.generator,
+        "count": args.count,
+        "layers": args.layers,
+        "seed": args.seed,
+        "out": str(args.out.absolute()),
+    }
+    if args.amounts:
+        params["amounts"] = args.amounts
+    value = call(args, console, "directions", params)
+    console.say(
+        f"{counted(len(value['directions']), 'direction')}, {value['directions'][0]['name']} to "
+        f"{value['directions'][-1]['name']}: {value['file']} ({value['seconds']:.1f} s)."
+    )
     return value
 
 

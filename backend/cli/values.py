@@ -55,6 +55,27 @@ def style(text: str) -> tuple[str, float]:
     return found
 
 
+def mix(text: str) -> tuple[int, int]:
+    """`7@4` -> (7, 4): from layer 4 on, seed 7."""
+    from ..textures import spelling
+
+    return _told(spelling.mixes, text)[0]
+
+
+def direction(text: str) -> tuple[str, float]:
+    """`d0:2` -> ("d0", 2.0)."""
+    from ..textures import spelling, variation
+
+    (found,) = _told(spelling.directions, text)
+    _told(variation.split_direction, found[0])
+    return found
+
+
+def numbers(text: str) -> list[float]:
+    """`0,0.5,1` -> [0.0, 0.5, 1.0], all finite."""
+    return [number(part) for part in text.split(",")]
+
+
 def maps(text: str) -> list[str]:
     """`color,normal` -> ["color", "normal"]; `all` stands for every map."""
     from ..textures import look, spelling
@@ -85,6 +106,13 @@ def count(text: str) -> int:
     """A whole number from 1 up."""
     if not _is_number(text) or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a number of things; give a whole number from 1 up.")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 up."""
+    if not _is_number(text):
+        raise ArgumentTypeError(f"{text!r} is not a number; give a whole number from 0 up.")
     return int(text)
 
 

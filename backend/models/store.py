@@ -22,6 +22,7 @@ import torch
 from ...protocol.data_folder import data_folder
 from ...stylegan2.checkpoints.hashing import generator_hash
 from ...stylegan2.checkpoints.native import Header, load_generator, read_header, save_generator
+from ...stylegan2.directions import Directions, sefa
 from ...stylegan2.errors import CheckpointError
 from ...stylegan2.networks import Generator
 from ..adaptation.style import Style, blend
@@ -79,6 +80,7 @@ class Store:
         self._lock = threading.RLock()
         self._generators: Cache[Generator] = Cache(3)
         self._styled: Cache[Generator] = Cache(3)
+        self._directions: Cache[Directions] = Cache(16)
         self._hashes: Cache[str] = Cache(512)
         self._shapes: Cache[Shapes] = Cache(64)
 
@@ -98,6 +100,13 @@ class Store:
         path = self._generator_path(name)
         with self._lock:
             return self._generators.get((name, *stamp(path)), lambda: self._load_generator(path))
+
+    def directions(self, name: str = BUILTIN, layers: tuple[int, ...] | None = None) -> Directions:
+        """The edit directions of the generator called `name`, by all or some of its layers; found once."""
+        generator = self.generator(name)
+        key = (name, layers, *stamp(self._generator_path(name)))
+        with self._lock:
+            return self._directions.get(key, lambda: sefa(generator, layers=layers))
 
     def add_generator(
         self, generator: Generator, name: str, *, overwrite: bool = False, metadata: dict[str, str] | None = None

@@ -1,6 +1,7 @@
 """Batches: many textures from one file, each item on its own, with a manifest that tells how to repeat every one.
 
-[defaults]                      # any of: generator size tile psi mine maps format relief normal roughness seeds style
+[defaults]                      # any of: generator style seeds size tile psi mine maps format relief normal roughness
+                                # cutoff mix directions noise noise_seed noise_strength strengths
 size = "1024x1024"
 maps = ["color", "normal"]
 
@@ -22,9 +23,10 @@ from ..errors import BadRequest, Cancelled, CannotWrite, LoomError, NotFound, as
 from ..job import Job, Progress
 from . import spelling
 from .files import open_folder, picture_name, sweep_parts, write_picture
-from .generate import GenerateSettings, picture_record, picture_set, texture
+from .generate import GenerateSettings, make_texture, picture_record, picture_set, repetition
 from .look import check_keys
 from .manifest import Manifest, write_failures
+from .memory import check_memory, predicted_mib
 
 if TYPE_CHECKING:
     from ..models.store import Store
@@ -36,6 +38,13 @@ SPELLINGS = {
     "size": spelling.size,
     "tile": spelling.text,
     "psi": spelling.number,
+    "cutoff": spelling.whole,
+    "mix": spelling.mixes,
+    "directions": spelling.directions,
+    "noise": spelling.text,
+    "noise_seed": spelling.whole,
+    "noise_strength": spelling.numbers,
+    "strengths": spelling.numbers,
     "maps": spelling.maps,
     "format": spelling.text,
     "mine": spelling.number,
@@ -44,7 +53,7 @@ SPELLINGS = {
     "roughness": spelling.number,
 }
 ITEM_KEYS = (*SPELLINGS, "name")
-SYNONYMS = {"styles": "style", "seed": "seeds"}
+SYNONYMS = {"styles": "style", "seed": "seeds", "direction": "directions"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +129,7 @@ def _item(number: int, common: dict[str, Any], table: Mapping[str, Any]) -> Gene
 
 
 def _file_names(item: GenerateSettings) -> list[str]:
-    return [picture_name(item.stem, seed, which, item.format) for seed in item.seeds for which in item.maps]
+    return [picture_name(item.stem, seed, which, item.format, at) for seed, at in item.textures for which in item.maps]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +180,11 @@ class _Run:
         """All pictures of one item. Boundary: whatever is wrong with this item must not stop a night's other work."""
         before = self.done
         try:
-            origin = self.store.origin(item.generator, item.styles)
-            for seed in item.seeds:
+            config = self.store.generator(item.generator).config
+            check_memory(predicted_mib(config, item.size, item.tile, item.maps), self.store.device, item.size)
+            for seed, strength in item.textures:
                 self.job.check()
-                self.picture(item, origin, seed)
+                self.picture(item, seed, strength)
         except (Cancelled, CannotWrite):
             raise  # the next item would fare no better
         except Exception as error:
@@ -185,22 +195,24 @@ class _Run:
             self.failed.append({"name": item.stem, "message": message})
             self.done = before + len(item.seeds)
 
-    def picture(self, item: GenerateSettings, origin: dict[str, Any], seed: int) -> None:
+    def picture(self, item: GenerateSettings, seed: int, strength: float | None) -> None:
         """One picture with its maps, unless all its files are there."""
+        origin = self.store.origin(item.generator, item.at(strength))
         wanted = {}
         for which in item.maps:
             record = picture_record(item, origin, seed, which)
-            wanted[which] = picture_name(item.stem, seed, which, item.format), record
+            wanted[which] = picture_name(item.stem, seed, which, item.format, strength), record
         missing = [which for which, (file, record) in wanted.items() if not self.manifest.has(file, record)]
         color = None
         if missing:
-            generator = self.store.styled(item.generator, item.styles, item.mine)
-            color = texture(generator, seed, size=item.size, tile=item.tile, psi=item.psi)
+            color = make_texture(self.store, item, seed, strength)
+            repeat = repetition(self.store.generator(item.generator).config, color, item)
             images = picture_set(color, item)
             for which in missing:
                 file, record = wanted[which]
                 data = write_picture(self.folder / file, images[which], about=record)
-                self.manifest.add(file, item.stem, record, data)
+                measured = {} if repeat is None or which != "color" else {"repeat": repeat}
+                self.manifest.add(file, item.stem, record, data, measured)
         self.written += len(missing)
         self.skipped += len(wanted) - len(missing)
         self.done += 1

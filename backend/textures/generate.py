@@ -16,39 +16,66 @@ from torch import Tensor
 
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.inputs import SynthesisInputs, draw_inputs
-from ...stylegan2.latents import z_from_seed
 from ...stylegan2.networks import Generator
 from ..errors import BadRequest
 from ..job import Job, Progress
+from .canvas import Canvas, plan_canvas
 from .files import check_stem, open_folder, picture_name, write_picture
 from .filters import resample, wrap_of
-from .look import Look, check_seeds, check_size
+from .look import Look, StyleList, check_seeds, check_size, check_styles
+from .memory import check_memory, predicted_mib
 from .pbr import pbr_maps
+from .repeat import repeat_score
+from .variation import Varied, seed_to_ws
 from .windows import synthesize
 
 if TYPE_CHECKING:
     from ..models.store import Store
 
-MARGIN_CELLS = 2
-"""Cells of the constant's grid that are rendered and cut away where a circular generator must *not* tile."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateSettings(Look):
-    """seeds  one texture each
-    name   what the files' names begin with; None = the styles' names, or the generator's
+    """seeds      one texture each
+    strengths  one factor for each texture, of all the styles' strengths; () = 1. With them a seed may be given again,
+               at another strength: seeds 3,3,3 at 0,0.5,1 are a strip
+    name       what the files' names begin with; None = the styles' names, or the generator's
     """
 
     seeds: tuple[int, ...] = (0,)
+    strengths: tuple[float, ...] = ()
     name: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_seeds(self.seeds)
-        if len(set(self.seeds)) < len(self.seeds):
-            twice = next(seed for seed in self.seeds if self.seeds.count(seed) > 1)
-            raise BadRequest(f"The seed {twice} is given twice; give each once.")
+        self._check_strengths()
+        if len(set(self.textures)) < len(self.textures):
+            twice = next(seed for seed, strength in self.textures if self.textures.count((seed, strength)) > 1)
+            raise BadRequest(f"The seed {twice} is given twice; give each once, or with different strengths.")
+        if self.noise == "animated":
+            raise BadRequest("Only a walk has animated noise; choose fixed or none, or make a walk.")
         check_stem(self.stem)
+
+    def _check_strengths(self) -> None:
+        if not self.strengths:
+            return
+        if len(self.strengths) != len(self.seeds):
+            raise BadRequest(
+                f"There are {len(self.strengths)} strengths for {len(self.seeds)} seeds; give one for each texture."
+            )
+        if not self.styles:
+            raise BadRequest("Strengths are those of styles; name at least one style.")
+        for strength in self.strengths:
+            check_styles(self.at(strength))
+
+    @property
+    def textures(self) -> tuple[tuple[int, float | None], ...]:
+        """(seed, strength) of each texture; None = no strength was given."""
+        return tuple(zip(self.seeds, self.strengths or (None,) * len(self.seeds), strict=True))
+
+    def at(self, strength: float | None) -> StyleList:
+        """The styles with all their strengths multiplied."""
+        return self.styles if strength is None else tuple((name, s * strength) for name, s in self.styles)
 
     @property
     def stem(self) -> str:
@@ -61,12 +88,15 @@ class GenerateSettings(Look):
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateResult:
-    """files   {"seed", "map", "path"} for each file written
-    images  map -> [N, H, W, 3] (height, roughness, ao: [N, H, W]) where no folder was given
+    """files       {"seed", "map", "path"} for each file written; "strength" where strengths were given; "repeat", the
+                repeat score, with the colour of a texture that is at least twice as large as those of the training
+    images      map -> [N, H, W, 3] (height, roughness, ao: [N, H, W]) where no folder was given
+    memory_mib  what one texture was predicted to take
     """
 
     files: list[dict[str, Any]] = field(default_factory=list)
     images: dict[str, np.ndarray] = field(default_factory=dict)
+    memory_mib: int = 0
 
 
 def generate(
@@ -74,27 +104,58 @@ def generate(
 ) -> GenerateResult:
     """Make the textures of `settings`, into files under `out` or, without it, into arrays.
 
-    Raises  NotFound (generator, style), CannotWrite, Cancelled; files written by then stay
+    Raises  NotFound (generator, style), OutOfMemory (before anything is made), CannotWrite, Cancelled; files written by
+            then stay
     """
     job = job or Job()
     folder = None if out is None else open_folder(out)
-    generator = store.styled(settings.generator, settings.styles, settings.mine)
-    origin = store.origin(settings.generator, settings.styles) if folder else {}
     files: list[dict[str, Any]] = []
     arrays: dict[str, list[np.ndarray]] = {which: [] for which in settings.maps}
-    for done, seed in enumerate(settings.seeds):
+    total, memory_mib = len(settings.textures), announce(store, settings, len(settings.textures), job)
+    for done, (seed, strength) in enumerate(settings.textures):
         job.check()
-        color = texture(generator, seed, size=settings.size, tile=settings.tile, psi=settings.psi)
+        color = make_texture(store, settings, seed, strength)
+        repeat = repetition(store.generator(settings.generator).config, color, settings)
+        origin = store.origin(settings.generator, settings.at(strength)) if folder else {}
         for which, image in picture_set(color, settings).items():
             if folder is None:
                 arrays[which].append(image)
                 continue
-            path = folder / picture_name(settings.stem, seed, which, settings.format)
+            path = folder / picture_name(settings.stem, seed, which, settings.format, strength)
             write_picture(path, image, about=picture_record(settings, origin, seed, which))
-            files.append({"seed": seed, "map": which, "path": str(path)})
-        job.report(Progress(done=done + 1, total=len(settings.seeds), stage="generate", preview=color))
+            about = {} if strength is None else {"strength": strength}
+            about |= {} if repeat is None or which != "color" else {"repeat": repeat}
+            files.append({"seed": seed, "map": which, "path": str(path)} | about)
+        numbers = {} if repeat is None else {"repeat": repeat}
+        job.report(Progress(done=done + 1, total=total, stage="generate", numbers=numbers, preview=color))
     images = {which: np.stack(stack) for which, stack in arrays.items()} if folder is None else {}
-    return GenerateResult(files=files, images=images)
+    return GenerateResult(files=files, images=images, memory_mib=memory_mib)
+
+
+def announce(store: Store, look: Look, total: int, job: Job) -> int:
+    """Say what memory a texture takes before it is taken: MiB. Raises OutOfMemory where there is not as much."""
+    memory_mib = predicted_mib(store.generator(look.generator).config, look.size, look.tile, look.maps)
+    check_memory(memory_mib, store.device, look.size)
+    job.report(
+        Progress(done=0, total=total, stage=f"about {memory_mib} MiB", numbers={"memory_mib": float(memory_mib)})
+    )
+    return memory_mib
+
+
+def make_texture(store: Store, settings: GenerateSettings, seed: int, strength: float | None = None) -> np.ndarray:
+    """One colour picture of `settings`: uint8 [H, W, 3]."""
+    generator = store.styled(settings.generator, settings.at(strength), settings.mine)
+    varied = Varied(store, settings.generator, generator, settings)
+    canvas = plan_canvas(generator.config, settings.size, settings.tile)
+    return render(generator, varied.seed(seed), varied.inputs(seed, canvas.grid), canvas)
+
+
+def repetition(config: GeneratorConfig, color: np.ndarray, look: Look) -> float | None:
+    """The repeat score of a texture, rounded; None where it is too small to show its period twice."""
+    canvas = plan_canvas(config, look.size, look.tile)
+    period = tuple(config.resolution * n / cut for n, cut in zip(look.size[::-1], canvas.crop, strict=True))
+    score = repeat_score(color, (period[0], period[1]))
+    return None if score is None else round(score, 3)
 
 
 def picture_set(color: np.ndarray, look: Look) -> dict[str, np.ndarray]:
@@ -108,6 +169,7 @@ def picture_record(look: Look, origin: dict[str, Any], seed: int, which: str) ->
     record = origin | {"seed": seed, "map": which, "size": list(look.size), "tile": look.tile, "psi": look.psi}
     if look.mine:
         record["mine"] = look.mine
+    record |= look.varied()
     if which in ("height", "normal", "ao", "orm"):
         record["relief"] = look.relief
     if which == "normal":
@@ -122,21 +184,6 @@ def texture(generator: Generator, seed: int, *, size: tuple[int, int], tile: str
     return texture_from_w(generator, seed_to_ws(generator, seed, psi=psi), seed, size=size, tile=tile)
 
 
-def seed_to_ws(generator: Generator, seed: int, *, psi: float) -> Tensor:
-    """The truncated latents of `seed`, [1, L, w_dim], on the generator's device. Classes: the first one."""
-    z = z_from_seed(seed, generator.config.z_dim)[None]
-    return z_to_ws(generator, z, psi=psi)
-
-
-@torch.no_grad()
-def z_to_ws(generator: Generator, z: Tensor, *, psi: float) -> Tensor:
-    device = generator.mapping.w_avg.device
-    labels = None
-    if generator.config.c_dim:
-        labels = torch.eye(1, generator.config.c_dim, device=device)
-    return generator.map(z.to(device), psi=psi, labels=labels)
-
-
 def texture_from_w(
     generator: Generator, ws: Tensor, noise_seed: int, *, size: tuple[int, int], tile: str
 ) -> np.ndarray:
@@ -145,45 +192,6 @@ def texture_from_w(
     canvas = plan_canvas(generator.config, size, tile)
     inputs = draw_inputs(generator.config, [noise_seed], canvas.grid)
     return render(generator, ws, inputs, canvas)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Canvas:
-    """How a size and tile mode are rendered.
-
-    grid     (h0, w0) of the constant
-    padding  tile mode handed to synthesis
-    crop     (rows, columns) kept of what is rendered, before resampling
-    size     (width, height) of the picture
-    tile     axes on which it wraps
-    """
-
-    grid: tuple[int, int]
-    padding: str
-    crop: tuple[int, int]
-    size: tuple[int, int]
-    tile: str
-
-
-def plan_canvas(config: GeneratorConfig, size: tuple[int, int], tile: str) -> Canvas:
-    """Each axis on its own, from the grid's cell of resolution / 4 pixels:
-
-    seamless                          circular padding, the next larger grid resampled to the size (wrapping around)
-    not, and trained circular         circular padding too, since borders of zeros would look wrong, on a grid that is
-                                      larger by a margin; what is cut out has no seam but does not tile
-    not, and trained with zeros       zero padding as trained, the next larger grid resampled to the size
-    """
-    cell = config.resolution // 4
-    padding = ""
-    grid, crop = [], []
-    for axis, pixels in zip("xy", size, strict=True):
-        cells = -(-pixels // cell)
-        cut = axis not in tile.replace("none", "") and axis in config.tile.replace("none", "")
-        if cut or axis in tile.replace("none", ""):
-            padding += axis
-        grid.append(cells + MARGIN_CELLS if cut else cells)
-        crop.append(pixels if cut else cells * cell)
-    return Canvas(grid=(grid[1], grid[0]), padding=padding or "none", crop=(crop[1], crop[0]), size=size, tile=tile)
 
 
 @torch.no_grad()

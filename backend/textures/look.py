@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import BadRequest
 from .files import FORMATS, MAPS
 from .pbr import PbrSettings
+from .variation import Variation
 
 TILES = ("none", "x", "y", "xy")
 SMALLEST_PX, LARGEST_PX = 16, 8192
@@ -20,13 +21,13 @@ StyleList = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Look(Variation):
     """generator  name of a generator in the store
     styles     (name, strength) pairs, added up; strength 1 = as trained
     size       (width, height) in pixels, 16..8192 each
     tile       axes on which the picture is seamless: none | x (along the width) | y | xy
     mine       how far the styles' mappers pull samples to what fits the styles best: 0 = not, 1 = as trained
-    psi        truncation: 1 = as varied as trained .. 0 = the mean picture; lower is safer and less varied
+    psi, cutoff, mix, directions, noise, noise_seed, noise_strength   see `variation.Variation`
     maps       color, height, normal, roughness, ao, orm
     format     of the colour picture: png | jpeg | webp; the other maps are always PNG
     relief, normal, roughness   see `pbr.PbrSettings`
@@ -37,7 +38,6 @@ class Look:
     size: tuple[int, int] = (512, 512)
     tile: str = "xy"
     mine: float = 0.0
-    psi: float = 0.8
     maps: tuple[str, ...] = ("color",)
     format: str = "png"
     relief: float = 1.0
@@ -45,6 +45,7 @@ class Look:
     roughness: float = 0.65
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_size(self.size)
         check_choice("tile mode", self.tile, TILES)
         check_choice("format", self.format, tuple(FORMATS))
@@ -54,8 +55,6 @@ class Look:
             check_choice("map", which, MAPS)
         if len(set(self.maps)) < len(self.maps):
             raise BadRequest(f"A map is named twice in {', '.join(self.maps)}; name each once.")
-        if not (math.isfinite(self.psi) and -2 <= self.psi <= 2):
-            raise BadRequest(f"The truncation psi is {self.psi}; give a number from -2 to 2 (0.8 is usual).")
         if not 0 <= self.mine <= 2:
             raise BadRequest(f"Mining is {self.mine}; give a number from 0 (none) to 2 (1 is as trained).")
         check_styles(self.styles)

@@ -23,7 +23,7 @@ from .files import canonical_json, write_atomic
 VERSION = 1
 FILE = "manifest.jsonl"
 FAILURES = "failed.jsonl"
-_ABOUT_THE_FILE = ("file", "item", "bytes", "sha256", "version")
+_ABOUT_THE_FILE = ("file", "item", "bytes", "sha256", "version", "repeat")
 
 
 class Manifest:
@@ -51,10 +51,12 @@ class Manifest:
         except OSError:
             return False
 
-    def add(self, file: str, item: str, record: dict[str, Any], data: bytes) -> None:
-        """Note that `file` now holds `data`, made from `record`."""
+    def add(
+        self, file: str, item: str, record: dict[str, Any], data: bytes, measured: dict[str, float] | None = None
+    ) -> None:
+        """Note that `file` now holds `data`, made from `record`; `measured` may hold its repeat score."""
         about = {"file": file, "item": item, "bytes": len(data), "sha256": _sha256(data), "version": VERSION}
-        self.records[file] = about | record
+        self.records[file] = about | (measured or {}) | record
         try:
             self._file.write(_lines([self.records[file]]))
             self._file.flush()

@@ -1,4 +1,4 @@
-"""How seamless textures are, and whether a large one repeats itself: measures over many pictures."""
+"""How seamless textures are: a measure over many pictures."""
 
 from __future__ import annotations
 
@@ -24,20 +24,3 @@ def seam_scores(pictures: Iterable[np.ndarray]) -> tuple[float, float]:
         raise ValueError("no pictures to measure")
     scores = edge / np.maximum(inside, 1e-12)
     return float(scores[0]), float(scores[1])
-
-
-def repeat_score(picture: np.ndarray, period_px: int) -> float:
-    """Highest correlation of the picture with itself shifted by multiples of `period_px` along either axis.
-
-    picture    uint8 [H, W, 3], larger than the period on at least one axis
-    period_px  side of the pictures that the generator was trained on
-    Returns    1 = it repeats exactly, about 0 = it does not
-    """
-    light = picture.astype(np.float32).mean(axis=-1)
-    light = (light - light.mean()) / (light.std() + 1e-6)
-    shifts = [
-        (axis, step) for axis in (0, 1) for step in range(period_px, picture.shape[axis] - period_px + 1, period_px)
-    ]
-    if not shifts:
-        raise ValueError("the picture is not larger than the period")
-    return max(float(np.mean(light * np.roll(light, step, axis), dtype=np.float64)) for axis, step in shifts)

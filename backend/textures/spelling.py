@@ -88,6 +88,53 @@ def number(value: Any) -> float:
     raise BadRequest(f"{value!r} is not a number; write it like 0.8.")
 
 
+def whole(value: Any) -> int:
+    if _is_whole(value):
+        return value
+    raise BadRequest(f"{value!r} is not a whole number; write it like 4.")
+
+
+def numbers(value: Any) -> tuple[float, ...]:
+    """0.5, "0,0.5,1" or [0, 0.5, 1] -> (0.0, 0.5, 1.0)."""
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+    try:
+        if all(isinstance(part, str) or _is_number(part) for part in parts):
+            return tuple(float(part) for part in parts)
+    except ValueError:
+        pass
+    raise BadRequest(f"{value!r} is not a list of numbers; write them like 0,0.5,1.")
+
+
+def mixes(value: Any) -> tuple[tuple[int, int], ...]:
+    """ "7@4", ["7@4", "9@8"] or [[7, 4]] -> ((7, 4), ...): seed 7 from layer 4 on."""
+    return tuple(_mix(one) for one in (value if isinstance(value, list | tuple) else [value]))
+
+
+def _mix(value: Any) -> tuple[int, int]:
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,10})@(\d{1,3})\s*", value, re.ASCII)):
+        return int(match[1]), int(match[2])
+    if isinstance(value, list | tuple) and len(value) == 2 and all(_is_whole(n) for n in value):
+        return value[0], value[1]
+    raise BadRequest(f"{value!r} mixes nothing in; write SEED@LAYER, like 7@4: the layers from 4 on are seed 7's.")
+
+
+def directions(value: Any) -> tuple[tuple[str, float], ...]:
+    """ "d0:2", ["d0:2", "d3-fine:-1"] or [["d0", 2]] -> (("d0", 2.0), ...)."""
+    return tuple(_direction(one) for one in (value if isinstance(value, list | tuple) else [value]))
+
+
+def _direction(value: Any) -> tuple[str, float]:
+    if isinstance(value, str):
+        name, _, amount = value.partition(":")
+        try:
+            return name.strip(), float(amount)
+        except ValueError:
+            pass
+    elif isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str) and _is_number(value[1]):
+        return value[0], float(value[1])
+    raise BadRequest(f"{value!r} is not a direction; write NAME:AMOUNT, like d0:2 or d3-fine:-1.")
+
+
 def text(value: Any) -> str:
     if isinstance(value, str):
         return value

@@ -2,28 +2,31 @@
 
 Only w moves. The noise and the input map of the first seed are held: they say *where* things lie, so holding them makes
 one surface change its material in place, where following each key's own would slide and dissolve the whole layout (and
-noise that changes with every frame would boil). Frame 1 is therefore exactly the texture of the first seed.
+noise drawn anew for every frame would boil; `noise="animated"` turns it smoothly instead). Frame 1 is therefore exactly
+the texture of the first seed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ...stylegan2.inputs import draw_inputs
+from ...stylegan2.inputs import Grid, SynthesisInputs, draw_noise
 from ...stylegan2.latents import catmull_rom, lerp, slerp, z_from_seed
-from ...stylegan2.networks import Generator
 from ..errors import AlreadyExists, BadRequest
 from ..job import Job, Progress
+from .canvas import plan_canvas
 from .files import canonical_json, frame_name, is_picture, open_folder, write_atomic, write_picture
-from .generate import picture_record, picture_set, plan_canvas, render, z_to_ws
+from .generate import announce, picture_record, picture_set, render
 from .look import Look, check_choice, check_seeds
 from .pace import even_times, visual_times
+from .variation import Varied, scaled, z_to_ws
 
 if TYPE_CHECKING:
     from ..models.store import Store
@@ -81,13 +84,15 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
     """
     job = job or Job()
     folder = open_folder(out)
+    announce(store, settings, settings.frames, job)
     generator = store.styled(settings.generator, settings.styles, settings.mine)
     origin = store.origin(settings.generator, settings.styles)
+    varied = Varied(store, settings.generator, generator, settings)
     _claim(folder, settings, origin)
-    curve = latent_curve(generator, settings)
-    times = frame_times(generator, curve, settings, job)
+    curve = latent_curve(varied, settings)
+    times = frame_times(varied, curve, settings, job)
     canvas = plan_canvas(generator.config, settings.size, settings.tile)
-    inputs = draw_inputs(generator.config, [settings.seeds[0]], canvas.grid)
+    inputs = noise_at(varied, settings, canvas.grid)
     about = {"walk": {k: v for k, v in asdict(settings).items() if k in _OWN}}
     files: list[dict[str, Any]] = []
     kept = 0
@@ -98,7 +103,7 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
         if all(is_picture(path, settings.size) for path in paths.values()):
             kept += 1
         else:
-            color = render(generator, curve(t), inputs, canvas)
+            color = render(generator, curve(t), inputs((number - 1) / settings.frames), canvas)
             for which, image in picture_set(color, settings).items():
                 record = picture_record(settings, origin, settings.seeds[0], which) | about | {"frame": number}
                 write_picture(paths[which], image, about=record)
@@ -110,8 +115,9 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
 _OWN = ("seeds", "frames", "loop", "interpolation", "speed")
 
 
-def latent_curve(generator: Generator, settings: WalkSettings) -> Callable[[float], Tensor]:
+def latent_curve(varied: Varied, settings: WalkSettings) -> Callable[[float], Tensor]:
     """The path as a function of t in 0..1 that gives ws [1, L, w_dim]; in a loop t = 1 is t = 0 exactly."""
+    generator = varied.generator
     z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in settings.seeds])[:, None]
     spans = len(z) if settings.loop else len(z) - 1
 
@@ -125,10 +131,11 @@ def latent_curve(generator: Generator, settings: WalkSettings) -> Callable[[floa
 
         def along_z(t: float) -> Tensor:
             a, b, u = ends(t)
-            return z_to_ws(generator, slerp(z[a], z[b], u), psi=settings.psi)
+            ws = z_to_ws(generator, slerp(z[a], z[b], u), psi=settings.psi, cutoff=settings.cutoff)
+            return varied.latents(ws)
 
         return along_z
-    keys = torch.stack([z_to_ws(generator, each, psi=settings.psi) for each in z])
+    keys = torch.stack([varied.seed(seed) for seed in settings.seeds])
     if settings.interpolation == "linear":
 
         def along_w(t: float) -> Tensor:
@@ -139,16 +146,33 @@ def latent_curve(generator: Generator, settings: WalkSettings) -> Callable[[floa
     return lambda t: catmull_rom(keys, t, closed=settings.loop)
 
 
-def frame_times(
-    generator: Generator, curve: Callable[[float], Tensor], settings: WalkSettings, job: Job
-) -> list[float]:
-    """Where along the curve each frame lies."""
+def noise_at(varied: Varied, settings: WalkSettings, grid: Grid) -> Callable[[float], SynthesisInputs]:
+    """The inputs at each moment of the walk, 0..1: those of the first seed or, animated, noise that turns round once.
+
+    cos(a) n + sin(a) m of two draws n and m is as normal as they are at every angle a, begins with n and comes back.
+    """
+    still = varied.inputs(settings.seeds[0], grid)
+    if settings.noise != "animated":
+        return lambda moment: still
+    seed = settings.seeds[0] if settings.noise_seed is None else settings.noise_seed
+    other = scaled(draw_noise(varied.generator.config, [seed], grid, take=1), settings)
+
+    def turned(moment: float) -> SynthesisInputs:
+        cos, sin = math.cos(2 * math.pi * moment), math.sin(2 * math.pi * moment)
+        return replace(still, noise=tuple(n * cos + m * sin for n, m in zip(still.noise, other, strict=True)))
+
+    return turned
+
+
+def frame_times(varied: Varied, curve: Callable[[float], Tensor], settings: WalkSettings, job: Job) -> list[float]:
+    """Where along the curve each frame lies. Moving noise is no way forward: it is held still."""
+    generator = varied.generator
     if settings.speed == "linear" or settings.frames < 3:
         return even_times(settings.frames, settings.loop)
     cell = generator.config.resolution // 4
     side = min(4, max(1, 128 // max(cell, 1))) * max(cell, 16)
     canvas = plan_canvas(generator.config, (side, side), settings.tile)
-    inputs = draw_inputs(generator.config, [settings.seeds[0]], canvas.grid)
+    inputs = varied.inputs(settings.seeds[0], canvas.grid)
     spans = len(settings.seeds) if settings.loop else len(settings.seeds) - 1
     return visual_times(
         lambda t: render(generator, curve(t), inputs, canvas),

@@ -31,7 +31,7 @@ from .style_files import (
     show_style,
     styles,
 )
-from .textures import batch, generate, walk
+from .textures import batch, directions, generate, walk
 
 __all__ = ["AT_ONCE", "AT_THE_DESK", "HANDLERS", "PARTIAL", "Answer", "Context", "Handler", "idle_status"]
 
@@ -43,6 +43,7 @@ HANDLERS: dict[str, Handler] = {
     "styles": styles,
     "adapt": adapt,
     "generate": generate,
+    "directions": directions,
     "walk": walk,
     "batch": batch,
     "import": import_,

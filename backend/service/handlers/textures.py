@@ -33,8 +33,19 @@ def generate(context: Context, params: Mapping, arrays: Mapping, job: Job) -> An
     settings, where = parse("generate", params, textures.GenerateSettings, OptionalFolder)
     began_s = time.monotonic()
     made = textures.generate(context.store, settings, where.out, job)
-    value = {"files": made.files, "warnings": style_warnings(context, settings.generator, settings.styles)}
+    value = {"files": made.files, "memory_mib": made.memory_mib}
+    value |= {"warnings": style_warnings(context, settings.generator, settings.styles)}
     return Answer(value=value | {"seconds": time.monotonic() - began_s}, arrays=made.images)
+
+
+def directions(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    from ...textures.direction_sheet import DirectionSettings, show_directions
+
+    settings, where = parse("directions", params, DirectionSettings, OptionalFolder)
+    began_s = time.monotonic()
+    made = show_directions(context.store, settings, where.out, job)
+    value = {"directions": made.directions, "file": plain(made.file), "seconds": time.monotonic() - began_s}
+    return Answer(value=value, arrays={} if made.file else {"sheet": made.sheet[None]})
 
 
 def walk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:

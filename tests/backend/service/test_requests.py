@@ -22,6 +22,7 @@ from latent_loom.backend.service.handlers import (
     style_files,
     textures,
 )
+from latent_loom.backend.textures.direction_sheet import DirectionSettings
 from latent_loom.backend.textures.generate import GenerateSettings
 from latent_loom.backend.textures.keep import KeepSettings
 from latent_loom.backend.textures.project import ProjectSettings
@@ -34,6 +35,7 @@ SETTINGS = {
     "styles": (style_files.ListRequest,),
     "adapt": (adaptation.AdaptRequest, AdaptSettings),
     "generate": (GenerateSettings, context.OptionalFolder),
+    "directions": (DirectionSettings, context.OptionalFolder),
     "walk": (WalkSettings, context.Folder),
     "batch": (textures.BatchRequest,),
     "import": (checkpoints.ImportRequest,),

@@ -130,14 +130,14 @@ def test_an_item_that_fails_is_recorded_and_stops_nothing_else(store, tmp_path):
 
 
 def test_a_bug_in_one_item_is_isolated_too(store, tmp_path, monkeypatch):
-    real = batch_module.texture
+    real = batch_module.make_texture
 
-    def buggy(generator, seed, **rest):
+    def buggy(store, item, seed, strength):
         if seed == 1:
             raise ZeroDivisionError("oh")
-        return real(generator, seed, **rest)
+        return real(store, item, seed, strength)
 
-    monkeypatch.setattr(batch_module, "texture", buggy)
+    monkeypatch.setattr(batch_module, "make_texture", buggy)
     result = run_batch(store, jobs(), tmp_path)
     assert result.written == 3
     assert "ZeroDivisionError: oh" in result.failed[0]["message"]

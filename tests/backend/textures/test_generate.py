@@ -10,7 +10,8 @@ from latent_loom.backend.job import Job
 from latent_loom.backend.textures.files import SETTINGS_KEY
 from latent_loom.backend.textures.filters import resample
 from latent_loom.backend.textures.generate import GenerateSettings, generate, plan_canvas, seed_to_ws, texture
-from latent_loom.backend.textures.seam import repeat_score, seam_scores
+from latent_loom.backend.textures.repeat import repeat_score
+from latent_loom.backend.textures.seam import seam_scores
 from latent_loom.backend.textures.windows import synthesize
 from latent_loom.stylegan2.inputs import draw_inputs
 from PIL import Image
@@ -128,11 +129,11 @@ def test_without_a_folder_the_maps_come_back_as_arrays(store):
 
 def test_cancelling_keeps_the_finished_files(store, tmp_path):
     reports = []
-    job = Job(report=reports.append, cancelled=lambda: len(reports) == 2)
+    job = Job(report=reports.append, cancelled=lambda: len(reports) == 3)  # the first tells the memory
     with pytest.raises(Cancelled):
         generate(store, settings(seeds=(0, 1, 2, 3)), tmp_path, job)
     assert sorted(p.name for p in tmp_path.glob("*.png")) == ["builtin-0_color.png", "builtin-1_color.png"]
-    assert [(r.done, r.total) for r in reports] == [(1, 4), (2, 4)] and reports[0].preview.shape == (32, 32, 3)
+    assert [(r.done, r.total) for r in reports] == [(0, 4), (1, 4), (2, 4)] and reports[1].preview.shape == (32, 32, 3)
 
 
 def test_an_unknown_style_offers_near_names(store):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from latent_loom.backend.textures.seam import repeat_score, seam_scores
+from latent_loom.backend.textures.seam import seam_scores
 from latent_loom.backend.textures.sheets import Row, contact_sheet, grid_sheet, tiled
 
 from . import pictures
@@ -66,11 +66,3 @@ def test_seamless_pictures_score_one_and_cut_ones_far_more():
 def test_an_empty_measurement_is_refused():
     with pytest.raises(ValueError, match="no pictures"):
         seam_scores([])
-
-
-def test_a_repeated_tile_is_found_and_a_larger_texture_is_not_accused():
-    large = pictures.cobbles(128)[0]
-    assert repeat_score(np.tile(large[:64, :64], (2, 2, 1)), 64) > 0.99
-    assert repeat_score(large, 64) < 0.3
-    with pytest.raises(ValueError, match="not larger"):
-        repeat_score(large, 128)

@@ -7,14 +7,19 @@ import pytest
 import torch
 from latent_loom.backend.errors import AlreadyExists, BadRequest, Cancelled
 from latent_loom.backend.job import Job
-from latent_loom.backend.textures.generate import seed_to_ws, texture
+from latent_loom.backend.textures.generate import texture
 from latent_loom.backend.textures.pace import distance, even_times, visual_times
+from latent_loom.backend.textures.variation import Varied, seed_to_ws
 from latent_loom.backend.textures.walk import WalkSettings, latent_curve, walk
 from PIL import Image
 
 
 def settings(**changes) -> WalkSettings:
     return WalkSettings(**({"seeds": (3, 7, 12), "frames": 6, "size": (32, 32)} | changes))
+
+
+def curve_of(generator, wanted: WalkSettings):
+    return latent_curve(Varied(None, "", generator, wanted), wanted)
 
 
 def frames(folder) -> list[np.ndarray]:
@@ -25,7 +30,7 @@ def frames(folder) -> list[np.ndarray]:
 @pytest.mark.parametrize("loop", [True, False])
 def test_the_curve_passes_through_the_keys(generator, interpolation, loop):
     wanted = settings(interpolation=interpolation, loop=loop)
-    curve = latent_curve(generator, wanted)
+    curve = curve_of(generator, wanted)
     spans = 3 if loop else 2
     for number, seed in enumerate(wanted.seeds):
         assert torch.allclose(curve(number / spans), seed_to_ws(generator, seed, psi=wanted.psi), atol=1e-5)
@@ -33,7 +38,7 @@ def test_the_curve_passes_through_the_keys(generator, interpolation, loop):
 
 @pytest.mark.parametrize("interpolation", ["w", "linear", "z"])
 def test_a_loop_meets_exactly_and_without_a_jump_in_speed(generator, interpolation):
-    curve = latent_curve(generator, settings(interpolation=interpolation, loop=True))
+    curve = curve_of(generator, settings(interpolation=interpolation, loop=True))
     assert torch.equal(curve(0.0), curve(1.0))
     assert torch.norm(curve(0.999) - curve(0.0)) < 0.05 * torch.norm(curve(0.5) - curve(0.0))
     if interpolation == "w":
@@ -43,7 +48,7 @@ def test_a_loop_meets_exactly_and_without_a_jump_in_speed(generator, interpolati
 
 def test_the_smooth_curve_has_no_corner_where_the_straight_one_has(generator):
     def turn(interpolation: str) -> float:
-        curve = latent_curve(generator, settings(interpolation=interpolation))
+        curve = curve_of(generator, settings(interpolation=interpolation))
         into, out_of = curve(0.5) - curve(0.499), curve(0.501) - curve(0.5)
         return float(torch.norm(out_of - into) / torch.norm(into))
 
@@ -102,7 +107,7 @@ def test_distance_counts_an_even_change_more_than_a_shifted_grain():
 def test_a_stopped_walk_goes_on_at_the_missing_frames_and_gives_the_same_bytes(store, tmp_path):
     reports = []
     with pytest.raises(Cancelled):
-        walk(store, settings(), tmp_path / "a", Job(report=reports.append, cancelled=lambda: len(reports) == 2))
+        walk(store, settings(), tmp_path / "a", Job(report=reports.append, cancelled=lambda: len(reports) == 3))
     assert len(frames(tmp_path / "a")) == 2
     (tmp_path / "a" / "frame-0001.png").unlink()
     (tmp_path / "a" / "frame-0005.png").write_bytes(b"half")
