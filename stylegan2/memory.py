@@ -1,7 +1,8 @@
 """What synthesis will take in memory, from shapes alone: before it is taken.
 
-Counted are the activations that live at the same time in the worst moment of each layer; weights are not, nor what a
-convolution's library takes for itself. Measured against the growth of a process in tests/stylegan2/test_memory.py.
+Counted are the activations that live at the same time in the worst moment of each layer, as the plain operations have
+them; fused ones need less. Weights are not counted. tests/backend/textures/test_memory.py holds the sum against the
+growth of a process.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from .inputs import Grid, conv_sizes
 
 FLOAT = 4
 """Bytes of a float32."""
+
+MARGIN = 1.15
+"""For what libraries and the allocator take besides."""
 
 
 def activation_bytes(config: GeneratorConfig, plane: Grid, blocks: range) -> int:
@@ -24,10 +28,11 @@ def activation_bytes(config: GeneratorConfig, plane: Grid, blocks: range) -> int
 
 def _block_bytes(config: GeneratorConfig, index: int, area: int) -> int:
     c_in, c, colours = config.channels[max(index - 1, 0)], config.channels[index], config.image_channels
-    # x, x scaled by the style, the same padded: a quarter of the area; the transposed convolution's result, filtered
-    up = (3 * c_in / 4 + 2 * c) * area if index else 0
+    # x, x scaled by the style, the same padded: a quarter of the area; the transposed convolution's result in two
+    # formats, cut to size, and filtered
+    up = (3 * c_in / 4 + 4 * c) * area if index else 0
     same = 4 * c * area  # x, x scaled by the style, the same padded, the result
-    return round(FLOAT * (max(up, same) + 2 * colours * area))
+    return round(MARGIN * FLOAT * (max(up, same) + 2 * colours * area))
 
 
 def input_bytes(config: GeneratorConfig, grid: Grid) -> int:

@@ -13,6 +13,8 @@ from .canvas import plan_canvas
 from .windows import HALO, WINDOW_PX, whole_blocks
 
 MIB = 1 << 20
+ALLOCATOR_MIB = 64
+"""Freed blocks that the allocator keeps."""
 FINISH_BYTES = 36
 """For each pixel of the picture while it is resampled and rounded: some planes of three floats."""
 MAPS_BYTES = 64
@@ -33,7 +35,7 @@ def predicted_mib(config: GeneratorConfig, size: tuple[int, int], tile: str, map
         kept = 4 * (config.channels[split - 1] + config.image_channels) * (pixels // scale**2)
         fine = activation_bytes(config, (window[0], window[1]), range(split, blocks)) + kept + 12 * pixels
     finish = pixels * (FINISH_BYTES if maps == ("color",) else FINISH_BYTES + MAPS_BYTES)
-    return round((input_bytes(config, canvas.grid) + max(coarse, fine, finish)) / MIB) + 1
+    return round((input_bytes(config, canvas.grid) + max(coarse, fine, finish)) / MIB) + ALLOCATOR_MIB
 
 
 def available_mib(device: torch.device) -> int | None:

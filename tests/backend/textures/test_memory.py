@@ -39,11 +39,11 @@ print((peak() - before) // 1024, predicted_mib(config, (side, side), "xy", ("col
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident memory from /proc")
 @pytest.mark.parametrize(("side", "whole"), [(1024, 1024**2), (1536, 512**2)])
-def test_the_prediction_is_the_growth_of_the_process_within_a_third(side, whole):
-    """Whole, and in windows. Under-prediction is the worse error: at most a tenth of it."""
+def test_the_prediction_is_the_growth_of_the_process_at_least_and_not_over_twice(side, whole):
+    """Whole, and in windows. Promising too little is the worse error: a tenth at most."""
     ran = subprocess.run([sys.executable, "-c", MEASURE, str(side), str(whole)], capture_output=True, text=True)
     measured, predicted = map(int, ran.stdout.split())
-    assert 0.9 * measured <= predicted <= 1.5 * measured, (measured, predicted)
+    assert 0.9 * measured <= predicted <= 2.2 * measured, (measured, predicted)
 
 
 @pytest.mark.parametrize("tile", ["xy", "none"])
