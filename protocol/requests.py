@@ -105,7 +105,6 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="derive_style", required=("generator", "parent", "name"), optional=("overwrite",), value=("style",)
         ),
-<<<<<<< HEAD
         RequestType(
             name="project",
             required=("name",),
@@ -120,9 +119,7 @@ REQUESTS: dict[str, RequestType] = {
         ),
         RequestType(name="textures", value=("textures",), idempotent=True),
         RequestType(name="delete_texture", required=("name",)),
-=======
         RequestType(name="report_style", required=("name", "file"), value=("file", "json", "seconds"), idempotent=True),
->>>>>>> c8ac704 (A report on a style: pages with pictures, curves, measures and what else moved; words that are to stay fixed leave the direction)
         RequestType(name="shutdown"),
     )
 }

@@ -56,6 +56,7 @@ HANDLERS: dict[str, Handler] = {
     "import_style": import_style,
     "export_style": export_style,
     "derive_style": derive_style,
+    "report_style": report_style,
     "project": project,
     "keep": keep,
     "textures": kept_textures,

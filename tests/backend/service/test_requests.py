@@ -12,13 +12,9 @@ from latent_loom.backend.service.handlers import (
     adaptation,
     checkpoints,
     context,
-<<<<<<< HEAD
     kept,
     mining,
-=======
-    mining,
     reporting,
->>>>>>> c8ac704 (A report on a style: pages with pictures, curves, measures and what else moved; words that are to stay fixed leave the direction)
     style_files,
     textures,
 )
@@ -48,14 +44,11 @@ SETTINGS = {
     "import_style": (style_files.ImportStyleRequest,),
     "export_style": (style_files.ExportStyleRequest,),
     "derive_style": (style_files.DeriveRequest,),
-<<<<<<< HEAD
     "project": (kept.ProjectRequest, ProjectSettings),
     "keep": (KeepSettings,),
     "textures": (context.Nothing,),
     "delete_texture": (kept.TextureName,),
-=======
     "report_style": (reporting.ReportRequest,),
->>>>>>> c8ac704 (A report on a style: pages with pictures, curves, measures and what else moved; words that are to stay fixed leave the direction)
 }
 
 
