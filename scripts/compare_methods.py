@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="processor threads (default: all)")
     parser.add_argument("--sheet", type=Path, help="picture of every result trained now: before above after")
     parser.add_argument("--only", nargs="*", default=CANDIDATES, help="candidates, as METHOD:RATE[:FIELD=VALUE,...]")
+    parser.add_argument("--prompts", nargs="*", help="targets, of the ten (default: all)")
     parser.add_argument("--floor", type=float, default=0.9, help="retention that a chosen snapshot keeps (default: .9)")
     options = parser.parse_args()
     if options.threads:
@@ -141,7 +142,7 @@ def main() -> None:
     done = {(r.candidate, r.target) for r in records if r.iterations >= options.iterations}
     for candidate in options.only:
         for source, target in PROMPTS:
-            if (candidate, target) in done:
+            if (candidate, target) in done or target not in (options.prompts or [target]):
                 continue
             found, picture = measure_run(candidate, source, target, options.iterations)
             pictures.append(picture)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,14 +26,15 @@ from ..job import Job, Progress
 from .clip import Clip, check_prompt, load_clip, unit
 from .losses import in_domain_loss
 from .measures import diversity, fixed_latents
-from .style import Style, blend
+from .style import Style, StyleInfo, blend
 from .views import draw_view
 
 GROUPS = {"coarse": slice(0, 4), "medium": slice(4, 8), "fine": slice(8, None)}
 """Vectors of w+ by what they drive; where StyleCLIP cuts."""
 WIDTH = 128
-SNAPSHOT_EVERY = 25
 MEASURED = 32
+SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1)
+"""Of a trained mapper's move, tried from the largest down until the pictures keep their diversity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +45,17 @@ class MineSettings:
     target           what the pictures are to match; None = the style's own target
     decay            weight of mean r^2 / mean (w - w_avg)^2: how far a latent may go
     in_domain        weight of the in-domain angle consistency between mapped and unmapped pictures
-    diversity_floor  of the snapshots the best is taken that keeps this share of the unmapped pictures' diversity
+    diversity_floor  the mapper moves as far as this share of the unmapped pictures' diversity stays
     psi              truncation of the training latents
     """
 
-    iterations: int = 150
+    iterations: int = 100
     seed: int = 0
     batch: int = 8
     learning_rate: float = 0.002
     target: str | None = None
     decay: float = 0.1
-    in_domain: float = 0.5
+    in_domain: float = 2.0
     diversity_floor: float = 0.8
     psi: float = 1.0
 
@@ -105,6 +105,10 @@ class Mapper:
             tensors[f"{group}.bias"] = torch.zeros(h).to(centre)
             tensors[f"{group}.out"] = torch.zeros(h, w_dim).to(centre)
         return cls(tensors)
+
+    def scaled(self, share: float) -> Mapper:
+        """The mapper that moves latents `share` as far."""
+        return Mapper({name: share * t if name.endswith(".out") else t for name, t in self.tensors.items()})
 
     def check_fits(self, generator: Generator) -> None:
         """Raise BadRequest if the generator's latents have another width."""
@@ -241,9 +245,9 @@ class Mining:
         return self.judge.embed_images(torch.cat(pictures))
 
     @torch.no_grad()
-    def measure(self) -> Mined:
+    def measure(self, mapper: Mapper) -> Mined:
         ws = self._fixed[0]
-        seen, goal = self._seen(ws + self.mapper.residual(ws)), self.judge.embed_prompt(self.target)
+        seen, goal = self._seen(ws + mapper.residual(ws)), self.judge.embed_prompt(self.target)
         return Mined(
             quality=(seen @ goal.T).mean().item(),
             before=(self._unmapped @ goal.T).mean().item(),
@@ -260,7 +264,7 @@ def mine(
     judge: Clip | None = None,
     job: Job | None = None,
 ) -> Style:
-    """The style with a mapper; of the snapshots the best one that keeps its diversity, or the first.
+    """The style with a mapper that moves samples as far as their diversity allows.
 
     clips   that train; None = those that trained the style
     judge   None = the one that judged the style
@@ -271,19 +275,20 @@ def mine(
     clips = clips or [load_clip(name, device) for name in style.info.clips]
     judge = judge or load_clip(style.info.settings.get("judge", clips[0].name), device)
     run = Mining(generator, style, settings, clips=clips, judge=judge)
-    kept: list[tuple[Mined, dict[str, Tensor]]] = []
     for done in range(1, settings.iterations + 1):
         job.check()
         numbers = run.step()
         job.report(Progress(done=done, total=settings.iterations, stage="mine", numbers=numbers))
-        if done % SNAPSHOT_EVERY == 0 or done == settings.iterations:
-            kept.append((run.measure(), {n: t.detach().clone() for n, t in run.mapper.tensors.items()}))
-    diverse = [each for each in kept if each[0].retention >= settings.diversity_floor]
-    found, tensors = max(diverse, key=lambda each: each[0].quality) if diverse else kept[0]
-    return replace(style, mapper=tensors, info=_told(style, settings, found))
+    trained = Mapper({name: t.detach() for name, t in run.mapper.tensors.items()})
+    for share in SHARES:
+        mapper = trained.scaled(share)
+        found = run.measure(mapper)
+        if found.retention >= settings.diversity_floor:
+            break
+    return replace(style, mapper=mapper.tensors, info=_told(style, settings, found))
 
 
-def _told(style: Style, settings: MineSettings, found: Mined) -> Any:
+def _told(style: Style, settings: MineSettings, found: Mined) -> StyleInfo:
     """The style's provenance with the mapper's."""
     scores = {"mined_quality": found.quality, "unmined_quality": found.before, "mined_retention": found.retention}
     measures = style.info.measures | {name: round(value, 4) for name, value in scores.items()}

@@ -18,7 +18,7 @@ def add(actions) -> None:
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--generator", metavar="NAME", help="to learn on (default: the one that the style is for)")
     parser.add_argument("--target", metavar="TEXT", help="what samples are to match (default: the style's target)")
-    parser.add_argument("--iterations", type=values.count, metavar="N", help="steps (default: 150)")
+    parser.add_argument("--iterations", type=values.count, metavar="N", help="steps (default: 100)")
     parser.add_argument("--seed", type=values.seed, metavar="N", help="repeats the result exactly (default: 0)")
     parser.add_argument("--batch", type=values.count, metavar="N", help="pictures per step (default: 8)")
     parser.add_argument("--learning-rate", type=values.number, metavar="RATE", help="step size (default: 0.002)")

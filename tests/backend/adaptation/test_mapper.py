@@ -10,6 +10,7 @@ from latent_loom.backend.adaptation.mapper import Mapper, MinedGenerator, MineSe
 from latent_loom.backend.adaptation.style import Style, StyleInfo, blend
 from latent_loom.backend.errors import BadCheckpoint, BadRequest, Cancelled
 from latent_loom.backend.job import Job
+from latent_loom.backend.models.store import Store
 
 from .conftest import make_generator
 
@@ -117,3 +118,12 @@ def test_nothing_of_the_adapted_generator_is_trained(generator, clip, style):
     before = {n: p.clone() for n, p in run.generator.named_parameters()}
     run.step()
     assert all(torch.equal(before[n], p) for n, p in run.generator.named_parameters())
+
+
+def test_on_the_built_in_models_it_raises_the_judge_s_quality_and_keeps_diversity_over_its_floor(style):
+    generator = Store().generator()
+    info = replace(style.info, target="red brick", settings={"judge": "judge"})
+    settings = MineSettings(iterations=25, batch=4, learning_rate=0.01, diversity_floor=0.75)
+    measures = mine(generator, Style(info=info, tensors={}), settings).info.measures
+    assert measures["mined_quality"] > measures["unmined_quality"] + 0.03
+    assert measures["mined_retention"] >= 0.75
