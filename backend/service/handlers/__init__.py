@@ -59,7 +59,6 @@ HANDLERS: dict[str, Handler] = {
     "report_style": report_style,
     "project": project,
     "keep": keep,
-    "report_style": report_style,
     "textures": kept_textures,
     "delete_texture": delete_texture,
 }
