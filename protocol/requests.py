@@ -69,7 +69,7 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="walk",
             required=("out",),
-            optional=("seeds", *_LOOK, "frames", "loop", "interpolation", "speed", "overwrite"),
+            optional=("seeds", "key_styles", *_LOOK, "frames", "loop", "interpolation", "speed", "overwrite"),
             value=("files", "frames", "out", "warnings", "seconds"),
             idempotent=True,
         ),

@@ -56,9 +56,14 @@ def _add_directions(commands) -> None:
 def _add_walk(commands) -> None:
     parser = commands.add_parser("walk", help="make a sequence of pictures that goes smoothly from seed to seed")
     add_look(parser)
-    parser.add_argument(
+    keys = parser.add_mutually_exclusive_group()
+    keys.add_argument(
         "--seeds", "--seed", type=values.seeds, default=[0, 1, 2], metavar="SEEDS", help="stations (default: 0,1,2)"
     )
+    keys.add_argument(
+        "--key", type=values.station, action="append", metavar="SEED[,STYLE...]", dest="keys",
+        help="a station with styles of its own, like 7,mossy:0.8; again for the next",
+    )  # fmt: skip
     parser.add_argument("--frames", type=values.count, default=120, metavar="N", help="pictures in all (default: 120)")
     parser.add_argument("--loop", action="store_true", help="come back to the first seed, so that it plays endlessly")
     parser.add_argument(
@@ -133,6 +138,9 @@ def run_walk(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "overwrite": args.overwrite,
         "out": str(args.out.absolute()),
     }
+    if args.keys:
+        params["seeds"] = [seed for seed, _ in args.keys]
+        params["key_styles"] = [[list(style) for style in styles] for _, styles in args.keys]
     value = call(args, console, "walk", params)
     tell_warnings(value, console)
     console.say(f"{counted(value['frames'], 'frame')} in {args.out} ({value['seconds']:.1f} s).")

@@ -76,6 +76,12 @@ def numbers(text: str) -> list[float]:
     return [number(part) for part in text.split(",")]
 
 
+def station(text: str) -> tuple[int, list[tuple[str, float]]]:
+    """`7,mossy:0.8,snowy` -> (7, [("mossy", 0.8), ("snowy", 1.0)]): a key of a walk with its styles."""
+    first, *styles = text.split(",")
+    return seed(first.strip()), [style(one.strip()) for one in styles]
+
+
 def maps(text: str) -> list[str]:
     """`color,normal` -> ["color", "normal"]; `all` stands for every map."""
     from ..textures import look, spelling

@@ -19,13 +19,15 @@ from torch import Tensor
 
 from ...stylegan2.inputs import Grid, SynthesisInputs, draw_noise
 from ...stylegan2.latents import catmull_rom, lerp, slerp, z_from_seed
+from ...stylegan2.networks import Generator
 from ..errors import AlreadyExists, BadRequest
 from ..job import Job, Progress
 from .canvas import plan_canvas
 from .files import canonical_json, frame_name, is_picture, open_folder, write_atomic, write_picture
 from .generate import announce, picture_record, picture_set, render
-from .look import Look, check_choice, check_seeds
+from .look import Look, StyleList, check_choice, check_seeds, check_styles
 from .pace import even_times, visual_times
+from .stations import generator_along
 from .variation import Varied, scaled, z_to_ws
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ SETTINGS_FILE = "walk.json"
 
 @dataclass(frozen=True, kw_only=True)
 class WalkSettings(Look):
-    """seeds          the keys, in order; at least two different ones
+    """seeds          the keys, in order; at least two different ones, or one with different styles
+    key_styles     the styles of each key, beside `styles`, which hold all along; () = none (see `stations`)
     frames         pictures in all; in a loop the frame after the last is the first
     loop           come back to the first key
     interpolation  w = a smooth curve (Catmull-Rom) through the keys in w; linear = straight lines in w;
@@ -48,6 +51,7 @@ class WalkSettings(Look):
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
+    key_styles: tuple[StyleList, ...] = ()
     frames: int = 120
     loop: bool = False
     interpolation: str = "w"
@@ -59,7 +63,15 @@ class WalkSettings(Look):
         check_seeds(self.seeds)
         check_choice("interpolation", self.interpolation, ("w", "linear", "z"))
         check_choice("speed", self.speed, ("linear", "visual"))
-        if len(set(self.seeds)) < 2:
+        for styles in self.key_styles:
+            check_styles(styles)
+        if self.key_styles and len(self.key_styles) != len(self.seeds):
+            raise BadRequest(f"{len(self.seeds)} seeds and {len(self.key_styles)} lists of styles; give each key one.")
+        if any(self.key_styles) and self.mine:
+            raise BadRequest(
+                "A walk whose styles change cannot be mined; give the styles to the whole walk, or no mine."
+            )
+        if len(set(self.seeds)) < 2 and len(set(self.key_styles)) < 2:
             raise BadRequest("A walk needs at least two different seeds to go between; give more, like 3,7,12.")
         if not 1 <= self.frames <= MOST_FRAMES:
             raise BadRequest(f"A walk of {self.frames} frames cannot be made; give a number from 1 to {MOST_FRAMES}.")
@@ -87,10 +99,13 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
     announce(store, settings, settings.frames, job)
     generator = store.styled(settings.generator, settings.styles, settings.mine)
     origin = store.origin(settings.generator, settings.styles)
+    if any(settings.key_styles):
+        origin["key_styles"] = [store.origin(settings.generator, key)["styles"] for key in settings.key_styles]
     varied = Varied(store, settings.generator, generator, settings)
     _claim(folder, settings, origin)
     curve = latent_curve(varied, settings)
-    times = frame_times(varied, curve, settings, job)
+    styled_at = generator_along(store, generator, settings.key_styles, loop=settings.loop)
+    times = frame_times(varied, curve, styled_at, settings, job)
     canvas = plan_canvas(generator.config, settings.size, settings.tile)
     inputs = noise_at(varied, settings, canvas.grid)
     about = {"walk": {k: v for k, v in asdict(settings).items() if k in _OWN}}
@@ -103,7 +118,7 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
         if all(is_picture(path, settings.size) for path in paths.values()):
             kept += 1
         else:
-            color = render(generator, curve(t), inputs((number - 1) / settings.frames), canvas)
+            color = render(styled_at(t), curve(t), inputs((number - 1) / settings.frames), canvas)
             for which, image in picture_set(color, settings).items():
                 record = picture_record(settings, origin, settings.seeds[0], which) | about | {"frame": number}
                 write_picture(paths[which], image, about=record)
@@ -164,7 +179,13 @@ def noise_at(varied: Varied, settings: WalkSettings, grid: Grid) -> Callable[[fl
     return turned
 
 
-def frame_times(varied: Varied, curve: Callable[[float], Tensor], settings: WalkSettings, job: Job) -> list[float]:
+def frame_times(
+    varied: Varied,
+    curve: Callable[[float], Tensor],
+    styled_at: Callable[[float], Generator],
+    settings: WalkSettings,
+    job: Job,
+) -> list[float]:
     """Where along the curve each frame lies. Moving noise is no way forward: it is held still."""
     generator = varied.generator
     if settings.speed == "linear" or settings.frames < 3:
@@ -175,7 +196,7 @@ def frame_times(varied: Varied, curve: Callable[[float], Tensor], settings: Walk
     inputs = varied.inputs(settings.seeds[0], canvas.grid)
     spans = len(settings.seeds) if settings.loop else len(settings.seeds) - 1
     return visual_times(
-        lambda t: render(generator, curve(t), inputs, canvas),
+        lambda t: render(styled_at(t), curve(t), inputs, canvas),
         frames=settings.frames,
         loop=settings.loop,
         samples=min(max(settings.frames, 16 * spans), 720),

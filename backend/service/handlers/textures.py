@@ -54,7 +54,8 @@ def walk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer
     settings, where = parse("walk", params, walks.WalkSettings, Folder)
     began_s = time.monotonic()
     made = walks.walk(context.store, settings, where.out, job)
-    told = style_warnings(context, settings.generator, settings.styles)
+    used = [*settings.styles, *(style for key in settings.key_styles for style in key)]
+    told = style_warnings(context, settings.generator, used)
     value = {"files": made.files, "frames": settings.frames, "out": str(where.out), "warnings": told}
     return Answer(value=value | {"seconds": time.monotonic() - began_s})
 
