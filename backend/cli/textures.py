@@ -45,7 +45,7 @@ def _add_directions(commands) -> None:
         "--layers", choices=("all", "coarse", "middle", "fine"), default="all", help="whose directions (default: all)"
     )
     parser.add_argument(
-        "--amounts", type=values.numbers, metavar="LIST", help="columns of the sheet (default: -4,-2,0,2,4)"
+        "--amounts", type=values.numbers, metavar="LIST", help="columns of the sheet (default: -3,-1.5,0,1.5,3)"
     )
     parser.add_argument("--seed", type=values.seed, default=0, metavar="SEED", help="texture to move (default: 0)")
     parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write the sheet to")

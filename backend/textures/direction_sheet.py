@@ -39,7 +39,7 @@ class DirectionSettings:
     psi: float = 0.8
     count: int = 8
     layers: str = "all"
-    amounts: tuple[float, ...] = (-4.0, -2.0, 0.0, 2.0, 4.0)
+    amounts: tuple[float, ...] = (-3.0, -1.5, 0.0, 1.5, 3.0)
     seed: int = 0
     size_px: int = 128
 
@@ -49,7 +49,7 @@ class DirectionSettings:
         if not 1 <= self.count <= MOST_ROWS:
             raise BadRequest(f"{self.count} directions cannot be shown; give a number from 1 to {MOST_ROWS}.")
         if not 1 <= len(self.amounts) <= MOST_COLUMNS or not all(map(math.isfinite, self.amounts)):
-            raise BadRequest(f"Give 1 to {MOST_COLUMNS} amounts, like -4,-2,0,2,4.")
+            raise BadRequest(f"Give 1 to {MOST_COLUMNS} amounts, like -3,-1.5,0,1.5,3.")
         self.look("d0", 0.0)  # checks the rest
 
     def name(self, index: int) -> str:
