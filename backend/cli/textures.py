@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..errors import BadRequest
 from . import values
 from .console import Console, UnfinishedError
 from .inprocess import call, tell_warnings
@@ -25,8 +26,13 @@ def _add_generate(commands) -> None:
     parser = commands.add_parser("generate", help="make textures, with PBR maps if wanted")
     add_look(parser)
     parser.add_argument(
-        "--seeds", "--seed", type=values.seeds, default=[0], metavar="SEEDS", help="like 0-15 or 3,7,12 (default: 0)"
+        "--seeds", "--seed", type=values.seeds, default=[], metavar="SEEDS", help="like 0-15 or 3,7,12 (default: 0)"
     )
+    _add_kept(parser)
+    parser.add_argument(
+        "--keep", action="append", type=values.keep, default=[], metavar="SEED=NAME",
+        help="keep the texture of a seed under a name; again for several",
+    )  # fmt: skip
     parser.add_argument(
         "--strengths", type=values.numbers, metavar="LIST",
         help="make every seed at each of these strengths of the styles, like 0,0.25,0.5,0.75,1",
@@ -35,6 +41,13 @@ def _add_generate(commands) -> None:
     parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
     add_common(parser)
     parser.set_defaults(run=run_generate)
+
+
+def _add_kept(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--texture", action="append", default=[], metavar="NAME", dest="textures",
+        help="a kept texture, before the seeds; again for several",
+    )  # fmt: skip
 
 
 def _add_directions(commands) -> None:
@@ -58,12 +71,13 @@ def _add_walk(commands) -> None:
     add_look(parser)
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument(
-        "--seeds", "--seed", type=values.seeds, default=[0, 1, 2], metavar="SEEDS", help="stations (default: 0,1,2)"
+        "--seeds", "--seed", type=values.seeds, default=[], metavar="SEEDS", help="stations (default: 0,1,2)"
     )
     keys.add_argument(
         "--key", type=values.station, action="append", metavar="SEED[,STYLE...]", dest="keys",
-        help="a station with styles of its own, like 7,mossy:0.8; again for the next",
+        help="a station with styles of its own, like 7,mossy:0.8 or, kept, wall,mossy:0.8; again for the next",
     )  # fmt: skip
+    _add_kept(parser)
     parser.add_argument("--frames", type=values.count, default=120, metavar="N", help="pictures in all (default: 120)")
     parser.add_argument("--loop", action="store_true", help="come back to the first seed, so that it plays endlessly")
     parser.add_argument(
@@ -89,14 +103,19 @@ def _add_batch(commands) -> None:
 
 
 def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    params = look_params(args) | {"seeds": args.seeds, "out": str(args.out.absolute())}
+    sources = [*args.textures, *args.seeds] or [0]
+    params = look_params(args) | {"seeds": sources, "out": str(args.out.absolute())}
     if args.name:
         params["name"] = args.name
     if args.strengths:
-        params["seeds"] = [seed for seed in args.seeds for _ in args.strengths]
-        params["strengths"] = args.strengths * len(args.seeds)
+        params["seeds"] = [source for source in sources for _ in args.strengths]
+        params["strengths"] = args.strengths * len(sources)
     value = call(args, console, "generate", params)
     tell_warnings(value, console)
+    for seed, name in args.keep:
+        kept = {"seed": seed, "name": name, "generator": args.generator}
+        call(args, console, "keep", kept | ({} if args.psi is None else {"psi": args.psi}))
+        console.say(f"The texture of seed {seed} is kept as {name!r}.")
     console.say(
         f"{counted(len(value['files']), 'file')} in {args.out} "
         f"({value['seconds']:.1f} s, about {value['memory_mib']} MiB)."
@@ -130,7 +149,7 @@ def run_directions(args: argparse.Namespace, console: Console) -> dict[str, Any]
 
 def run_walk(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     params = look_params(args) | {
-        "seeds": args.seeds,
+        "seeds": [*args.textures, *args.seeds] or [0, 1, 2],
         "frames": args.frames,
         "loop": args.loop,
         "interpolation": args.interpolation,
@@ -139,6 +158,8 @@ def run_walk(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "out": str(args.out.absolute()),
     }
     if args.keys:
+        if args.textures:
+            raise BadRequest("With --key, kept textures are keys too: write --key NAME,STYLE instead of --texture.")
         params["seeds"] = [seed for seed, _ in args.keys]
         params["key_styles"] = [[list(style) for style in styles] for _, styles in args.keys]
     value = call(args, console, "walk", params)

@@ -35,6 +35,14 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def keep(text: str) -> tuple[int, str]:
+    """`7=wall` -> (7, "wall")."""
+    number, _, name = text.partition("=")
+    if not name:
+        raise ArgumentTypeError(f"{text!r} names no texture; write SEED=NAME, like 7=wall.")
+    return seed(number), name
+
+
 def size(text: str) -> tuple[int, int]:
     """`512x256` -> (512, 256), width first, in pixels; `512` alone is a square."""
     from ..textures import look, spelling
@@ -76,10 +84,14 @@ def numbers(text: str) -> list[float]:
     return [number(part) for part in text.split(",")]
 
 
-def station(text: str) -> tuple[int, list[tuple[str, float]]]:
-    """`7,mossy:0.8,snowy` -> (7, [("mossy", 0.8), ("snowy", 1.0)]): a key of a walk with its styles."""
+def station(text: str) -> tuple[int | str, list[tuple[str, float]]]:
+    """`7,mossy:0.8,snowy` -> (7, [("mossy", 0.8), ("snowy", 1.0)]): a key of a walk with its styles.
+
+    In place of the seed may stand the name of a kept texture.
+    """
     first, *styles = text.split(",")
-    return seed(first.strip()), [style(one.strip()) for one in styles]
+    first = first.strip()
+    return seed(first) if not first[:1].isalpha() else first, [style(one.strip()) for one in styles]
 
 
 def maps(text: str) -> list[str]:

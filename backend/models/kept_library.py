@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import AlreadyExists, BadCheckpoint, not_found
+from ..errors import AlreadyExists, BadCheckpoint, BadRequest, not_found
 from ..textures.kept import KeptInfo, KeptTexture, read_kept_info
 from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
 
@@ -66,6 +66,8 @@ class KeptLibrary:
 
     def check_free(self, name: str, overwrite: bool = False) -> None:
         """Raise AlreadyExists if the name is taken and may not be given anew; BadRequest if it is no name."""
+        if name.isdigit():
+            raise BadRequest(f"{name!r} would be taken for a seed; choose a name with a letter in it.")
         if (self.folder / f"{check_name(name)}{SUFFIX}").exists() and not overwrite:
             raise AlreadyExists(
                 f"There is a kept texture called {name!r} already; choose another name or ask to overwrite it."

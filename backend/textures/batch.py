@@ -23,10 +23,11 @@ from ..errors import BadRequest, Cancelled, CannotWrite, LoomError, NotFound, as
 from ..job import Job, Progress
 from . import spelling
 from .files import open_folder, picture_name, sweep_parts, write_picture
-from .generate import GenerateSettings, make_texture, picture_record, picture_set, repetition
+from .generate import GenerateSettings, make_texture, picture_origin, picture_record, picture_set, repetition
 from .look import check_keys
 from .manifest import Manifest, write_failures
 from .memory import check_memory, predicted_mib
+from .variation import Source
 
 if TYPE_CHECKING:
     from ..models.store import Store
@@ -35,6 +36,7 @@ SPELLINGS = {
     "generator": spelling.text,
     "style": spelling.styles,
     "seeds": spelling.seeds,
+    "textures": spelling.names,
     "size": spelling.size,
     "tile": spelling.text,
     "psi": spelling.number,
@@ -53,7 +55,7 @@ SPELLINGS = {
     "roughness": spelling.number,
 }
 ITEM_KEYS = (*SPELLINGS, "name")
-SYNONYMS = {"styles": "style", "seed": "seeds", "direction": "directions"}
+SYNONYMS = {"texture": "textures", "styles": "style", "seed": "seeds", "direction": "directions"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,9 @@ def _item(number: int, common: dict[str, Any], table: Mapping[str, Any]) -> Gene
     where = f"[[items]] {number}"
     values = common | _values(where, table, ITEM_KEYS)
     values["styles"] = values.pop("style", ())
+    kept = values.pop("textures", ())
+    if kept:
+        values["seeds"] = kept + values.get("seeds", ())
     try:
         return GenerateSettings(**values)
     except BadRequest as error:
@@ -195,9 +200,9 @@ class _Run:
             self.failed.append({"name": item.stem, "message": message})
             self.done = before + len(item.seeds)
 
-    def picture(self, item: GenerateSettings, seed: int, strength: float | None) -> None:
+    def picture(self, item: GenerateSettings, seed: Source, strength: float | None) -> None:
         """One picture with its maps, unless all its files are there."""
-        origin = self.store.origin(item.generator, item.at(strength))
+        origin = picture_origin(self.store, item, seed, strength)
         wanted = {}
         for which in item.maps:
             record = picture_record(item, origin, seed, which)

@@ -44,7 +44,7 @@ def check_stem(name: str) -> str:
     )
 
 
-def picture_name(name: str, seed: int, which: str, fmt: str, strength: float | None = None) -> str:
+def picture_name(name: str, seed: int | str, which: str, fmt: str, strength: float | None = None) -> str:
     """File name of one map of one texture, e.g. `mossy-7_normal.png`; at a strength of its own `mossy-7-at0.5_...`."""
     at = "" if strength is None else f"-at{strength:g}"
     return f"{check_stem(name)}-{seed}{at}_{which}.{suffix(which, fmt)}"

@@ -26,7 +26,7 @@ from .look import Look, StyleList, check_seeds, check_size, check_styles
 from .memory import check_memory, predicted_mib
 from .pbr import pbr_maps
 from .repeat import repeat_score
-from .variation import Varied, seed_to_ws
+from .variation import Source, Varied, seed_to_ws
 from .windows import synthesize
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateSettings(Look):
-    """seeds      one texture each
+    """seeds      one texture each: a seed, or the name of a kept texture
     strengths  one factor for each texture, of all the styles' strengths; () = 1. With them a seed may be given again,
                at another strength: seeds 3,3,3 at 0,0.5,1 are a strip
     name       what the files' names begin with; None = the styles' names, or the generator's
     """
 
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[Source, ...] = (0,)
     strengths: tuple[float, ...] = ()
     name: str | None = None
 
@@ -69,7 +69,7 @@ class GenerateSettings(Look):
             check_styles(self.at(strength))
 
     @property
-    def textures(self) -> tuple[tuple[int, float | None], ...]:
+    def textures(self) -> tuple[tuple[Source, float | None], ...]:
         """(seed, strength) of each texture; None = no strength was given."""
         return tuple(zip(self.seeds, self.strengths or (None,) * len(self.seeds), strict=True))
 
@@ -116,7 +116,7 @@ def generate(
         job.check()
         color = make_texture(store, settings, seed, strength)
         repeat = repetition(store.generator(settings.generator).config, color, settings)
-        origin = store.origin(settings.generator, settings.at(strength)) if folder else {}
+        origin = picture_origin(store, settings, seed, strength) if folder else {}
         for which, image in picture_set(color, settings).items():
             if folder is None:
                 arrays[which].append(image)
@@ -142,12 +142,20 @@ def announce(store: Store, look: Look, total: int, job: Job) -> int:
     return memory_mib
 
 
-def make_texture(store: Store, settings: GenerateSettings, seed: int, strength: float | None = None) -> np.ndarray:
+def make_texture(store: Store, settings: GenerateSettings, seed: Source, strength: float | None = None) -> np.ndarray:
     """One colour picture of `settings`: uint8 [H, W, 3]."""
     generator = store.styled(settings.generator, settings.at(strength), settings.mine)
+    if isinstance(seed, str):
+        generator = store.kept_texture(seed, settings.generator).on(generator)
     varied = Varied(store, settings.generator, generator, settings)
     canvas = plan_canvas(generator.config, settings.size, settings.tile)
     return render(generator, varied.seed(seed), varied.inputs(seed, canvas.grid), canvas)
+
+
+def picture_origin(store: Store, settings: GenerateSettings, seed: Source, strength: float | None) -> dict[str, Any]:
+    """`Store.origin`'s account of the models, and of the kept texture where there is one."""
+    origin = store.origin(settings.generator, settings.at(strength))
+    return origin | ({"texture_hash": store.textures.hash(seed)} if isinstance(seed, str) else {})
 
 
 def repetition(config: GeneratorConfig, color: np.ndarray, look: Look) -> float | None:
@@ -164,7 +172,7 @@ def picture_set(color: np.ndarray, look: Look) -> dict[str, np.ndarray]:
     return {which: color if which == "color" else made[which] for which in look.maps}
 
 
-def picture_record(look: Look, origin: dict[str, Any], seed: int, which: str) -> dict[str, Any]:
+def picture_record(look: Look, origin: dict[str, Any], seed: Source, which: str) -> dict[str, Any]:
     """Everything that decides the pixels of one map, JSON-able. `origin` is `Store.origin`'s account of the models."""
     record = origin | {"seed": seed, "map": which, "size": list(look.size), "tile": look.tile, "psi": look.psi}
     if look.mine:

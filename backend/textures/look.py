@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadRequest
+from ..models.files import check_name
 from .files import FORMATS, MAPS
 from .pbr import PbrSettings
-from .variation import Variation
+from .variation import Source, Variation
 
 TILES = ("none", "x", "y", "xy")
 SMALLEST_PX, LARGEST_PX = 16, 8192
@@ -78,11 +79,13 @@ def check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
         raise BadRequest(f"There is no {kind} {value!r};{_near(value, choices)} choose from {', '.join(choices)}.")
 
 
-def check_seeds(seeds: tuple[int, ...]) -> None:
+def check_seeds(seeds: tuple[Source, ...]) -> None:
     if not seeds:
         raise BadRequest("No seed is given; give at least one whole number.")
     for seed in seeds:
-        if not 0 <= seed < SEED_LIMIT:
+        if isinstance(seed, str):
+            check_name(seed)
+        elif not 0 <= seed < SEED_LIMIT:
             raise BadRequest(f"The seed {seed} is out of range; give whole numbers from 0 to {SEED_LIMIT - 1}.")
 
 

@@ -60,6 +60,14 @@ def seeds(value: Any) -> tuple[int, ...]:
     raise BadRequest(f"{value!r} is not a list of seeds; write them like 0-15 or 3,7,12.")
 
 
+def names(value: Any) -> tuple[str, ...]:
+    """ "wall" or ["wall", "floor"] -> ("wall", "floor")."""
+    found = (value,) if isinstance(value, str) else value
+    if isinstance(found, list | tuple) and found and all(isinstance(name, str) for name in found):
+        return tuple(found)
+    raise BadRequest(f'{value!r} is not a list of names; write one, or several like ["wall", "floor"].')
+
+
 def size(value: Any) -> tuple[int, int]:
     """512, "512", "512x256" or [512, 256] -> (width, height)."""
     if _is_whole(value):

@@ -18,6 +18,10 @@ from ..errors import BadRequest
 
 if TYPE_CHECKING:
     from ..models.store import Store
+    from .kept import KeptTexture
+
+Source = int | str
+"""What a picture is made from: a seed, or the name of a kept texture."""
 
 NOISES = ("fixed", "none", "animated")
 GROUPS = {"coarse": slice(0, 4), "middle": slice(4, 8), "fine": slice(8, None)}
@@ -116,6 +120,7 @@ class Varied:
     """
 
     def __init__(self, store: Store, generator_name: str, generator: Generator, variation: Variation) -> None:
+        self.store, self.generator_name = store, generator_name
         self.generator, self.variation = generator, variation
         config = generator.config
         for seed, layer in variation.mix:
@@ -130,9 +135,13 @@ class Varied:
             found = store.directions(generator_name, group_layers(config, group))
             self.step += found.step(index, amount, config.num_ws)
 
-    def seed(self, seed: int) -> Tensor:
-        """The latents of `seed`, [1, L, w_dim]."""
-        return self.latents(self.truncated(seed))
+    def kept(self, name: str) -> KeptTexture:
+        return self.store.kept_texture(name, self.generator_name)
+
+    def seed(self, seed: Source) -> Tensor:
+        """The latents of `seed`, [1, L, w_dim]. Those of a kept texture are truncated already."""
+        ws = self.kept(seed).ws.to(self.step) if isinstance(seed, str) else self.truncated(seed)
+        return self.latents(ws)
 
     def truncated(self, seed: int) -> Tensor:
         return seed_to_ws(self.generator, seed, psi=self.variation.psi, cutoff=self.variation.cutoff)
@@ -145,10 +154,13 @@ class Varied:
                 ws[:, layer:] = self.truncated(seed)[:, layer:]
         return ws + self.step.to(ws) if self.variation.directions else ws
 
-    def inputs(self, seed: int, grid: Grid) -> SynthesisInputs:
-        """The noise, map and places of `seed`, or of the variation's own noise seed."""
-        chosen = seed if self.variation.noise_seed is None else self.variation.noise_seed
-        drawn = draw_inputs(self.generator.config, [chosen], grid)
+    def inputs(self, seed: Source, grid: Grid) -> SynthesisInputs:
+        """The noise, map and places of `seed` or, if there is one, of the variation's own noise seed."""
+        config, chosen = self.generator.config, seed if self.variation.noise_seed is None else self.variation.noise_seed
+        if isinstance(chosen, str):
+            drawn = self.kept(chosen).inputs(config, grid)
+        else:
+            drawn = draw_inputs(config, [chosen], grid)
         return replace(drawn, noise=scaled(drawn.noise, self.variation))
 
 

@@ -28,7 +28,7 @@ from .generate import announce, picture_record, picture_set, render
 from .look import Look, StyleList, check_choice, check_seeds, check_styles
 from .pace import even_times, visual_times
 from .stations import generator_along
-from .variation import Varied, scaled, z_to_ws
+from .variation import Source, Varied, scaled, z_to_ws
 
 if TYPE_CHECKING:
     from ..models.store import Store
@@ -40,7 +40,8 @@ SETTINGS_FILE = "walk.json"
 
 @dataclass(frozen=True, kw_only=True)
 class WalkSettings(Look):
-    """seeds          the keys, in order; at least two different ones, or one with different styles
+    """seeds          the keys, in order, seeds or names of kept textures; at least two different ones, or one with
+                   different styles
     key_styles     the styles of each key, beside `styles`, which hold all along; () = none (see `stations`)
     frames         pictures in all; in a loop the frame after the last is the first
     loop           come back to the first key
@@ -50,7 +51,7 @@ class WalkSettings(Look):
     overwrite      replace another walk's frames in the folder; otherwise they are an error
     """
 
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Source, ...] = (0, 1, 2)
     key_styles: tuple[StyleList, ...] = ()
     frames: int = 120
     loop: bool = False
@@ -73,6 +74,8 @@ class WalkSettings(Look):
             )
         if len(set(self.seeds)) < 2 and len(set(self.key_styles)) < 2:
             raise BadRequest("A walk needs at least two different seeds to go between; give more, like 3,7,12.")
+        if self.interpolation == "z" and any(isinstance(seed, str) for seed in self.seeds):
+            raise BadRequest("A kept texture has no z; walk in w, or give seeds alone.")
         if not 1 <= self.frames <= MOST_FRAMES:
             raise BadRequest(f"A walk of {self.frames} frames cannot be made; give a number from 1 to {MOST_FRAMES}.")
 
@@ -102,6 +105,9 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
     if any(settings.key_styles):
         origin["key_styles"] = [store.origin(settings.generator, key)["styles"] for key in settings.key_styles]
     varied = Varied(store, settings.generator, generator, settings)
+    for seed in settings.seeds:
+        if isinstance(seed, str) and varied.kept(seed).offsets:
+            raise BadRequest(f"The texture {seed!r} lies in StyleSpace, where no walk goes; project it to w or w+.")
     _claim(folder, settings, origin)
     curve = latent_curve(varied, settings)
     styled_at = generator_along(store, generator, settings.key_styles, loop=settings.loop)
@@ -133,16 +139,18 @@ _OWN = ("seeds", "frames", "loop", "interpolation", "speed")
 def latent_curve(varied: Varied, settings: WalkSettings) -> Callable[[float], Tensor]:
     """The path as a function of t in 0..1 that gives ws [1, L, w_dim]; in a loop t = 1 is t = 0 exactly."""
     generator = varied.generator
-    z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in settings.seeds])[:, None]
-    spans = len(z) if settings.loop else len(z) - 1
+    count = len(settings.seeds)
+    spans = count if settings.loop else count - 1
 
     def ends(t: float) -> tuple[int, int, float]:
         """The keys before and after t, and the way between them."""
         position = (t % 1.0 if settings.loop else t) * spans
         first = min(int(position), spans - 1)
-        return first, (first + 1) % len(z), position - first
+        return first, (first + 1) % count, position - first
 
     if settings.interpolation == "z":
+        seeds = [seed for seed in settings.seeds if isinstance(seed, int)]
+        z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in seeds])[:, None]
 
         def along_z(t: float) -> Tensor:
             a, b, u = ends(t)
@@ -170,6 +178,7 @@ def noise_at(varied: Varied, settings: WalkSettings, grid: Grid) -> Callable[[fl
     if settings.noise != "animated":
         return lambda moment: still
     seed = settings.seeds[0] if settings.noise_seed is None else settings.noise_seed
+    seed = varied.kept(seed).info.seed if isinstance(seed, str) else seed
     other = scaled(draw_noise(varied.generator.config, [seed], grid, take=1), settings)
 
     def turned(moment: float) -> SynthesisInputs:
