@@ -24,6 +24,7 @@ from ..errors import BadRequest
 from ..job import Job, Progress
 from .procedural.captions import TEMPLATES, Attributes, describe, matches, vocabulary
 from .procedural.stream import MaterialBank
+from .samples import renders
 
 CONTEXT_LENGTH = 16
 PIXEL_MEAN, PIXEL_STD = (0.45, 0.42, 0.38), (0.25, 0.25, 0.26)
@@ -124,19 +125,17 @@ def caption_all(attributes: list[Attributes], rng: torch.Generator) -> tuple[lis
 @torch.no_grad()
 def retrieval(model: Any, tokenizer: WordTokenizer, *, seed: int = 987_654, batches: int = 4) -> float:
     """Top-1 retrieval of the caption in batches of 128 on unseen renders; a caption that is true counts as right."""
-    bank = MaterialBank(size=64, capacity=512, refresh=0, seed=seed, weathered=0.75, tinted=0.3)
-    rng = torch.Generator().manual_seed(seed)
+    rng, training, right = torch.Generator().manual_seed(seed), model.training, 0.0
     model.eval()
-    right = 0.0
-    for _ in range(batches):
-        images, attributes = bank.batch(128)
+    for batch in range(batches):
+        images, attributes = renders(128, 64, seed + batch, weathered=0.75, tinted=0.3)
         texts, said = caption_all(attributes, rng)
         found = (
             F.normalize(model.encode_image(normalise(images)), dim=-1)
             @ F.normalize(model.encode_text(tokenizer(texts)), dim=-1).T
         )
         right += matches(attributes, said)[torch.arange(128), found.argmax(1)].float().mean().item()
-    model.train()
+    model.train(training)  # the model may be somebody's shared one
     return right / batches
 
 
