@@ -6,6 +6,7 @@ Source  Sauer et al. 2021 (Projected GANs), Sauer et al. 2023 (StyleGAN-T): head
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -17,71 +18,134 @@ FeatureMaps = Callable[[Tensor], Sequence[Tensor]]
 """Images [N, 3, H, W] in [-1, 1] -> feature maps [N, C_k, h_k, w_k], differentiable, frozen."""
 
 
-def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Module:
+def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1, *, wraps: bool = True) -> nn.Module:
+    """Under spectral normalisation (Miyato et al. 2018); padded with what lies across the edge, or with the edge."""
     padding = kernel // 2
-    return spectral_norm(
-        nn.Conv2d(c_in, c_out, kernel, stride, padding, padding_mode="circular" if padding else "zeros")
-    )
+    mode = ("circular" if wraps else "replicate") if padding else "zeros"
+    return spectral_norm(nn.Conv2d(c_in, c_out, kernel, stride, padding, padding_mode=mode))
+
+
+class Verdict(nn.Module):
+    """The last layer: realness of every place, and, with classes, how well it fits the class.
+
+    Source  Miyato and Koyama 2018 (projection discriminator): psi(x) + <embedding of the class, x>
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.score = _conv(width, 1, 1)
+        self.embed = spectral_norm(nn.Linear(classes, width, bias=False)) if classes else None
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """x [N, width, h, w], labels [N, classes] (one-hot) or None -> [N, h * w]"""
+        realness = self.score(x)
+        if self.embed is not None and labels is not None:
+            realness = realness + (self.embed(labels)[:, :, None, None] * x).sum(1, keepdim=True)
+        return realness.flatten(1)
 
 
 class Head(nn.Module):
     """One map's realness, at every place of it: 1x1, 3x3, 1x1 convolutions under spectral normalisation."""
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int, classes: int = 0, *, wraps: bool = True) -> None:
         super().__init__()
-        self.squeeze, self.look, self.score = _conv(channels, width, 1), _conv(width, width, 3), _conv(width, 1, 1)
+        self.squeeze, self.look = _conv(channels, width, 1), _conv(width, width, 3, wraps=wraps)
+        self.verdict = Verdict(width, classes)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """[N, C, h, w] -> [N, h * w]"""
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """[N, C, h, w], labels [N, classes] -> [N, h * w]"""
         x = F.leaky_relu(self.squeeze(features), 0.2)
         x = F.leaky_relu(x + self.look(x), 0.2)
-        return self.score(x).flatten(1)
+        return self.verdict(x, labels)
 
 
 class PatchDiscriminator(nn.Module):
     """The realness of small patches, on the pixels themselves; circular, so that no place is a border."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, classes: int = 0, *, halvings: int = 2, wraps: bool = True) -> None:
         super().__init__()
+        widths = [3, width] + [width * 2] * halvings
         self.layers = nn.ModuleList(
-            [
-                _conv(3, width, 3),
-                _conv(width, width * 2, 3, 2),
-                _conv(width * 2, width * 2, 3, 2),
-                _conv(width * 2, 1, 1),
-            ]
+            _conv(c_in, c_out, 3, 1 if i == 0 else 2, wraps=wraps)
+            for i, (c_in, c_out) in enumerate(itertools.pairwise(widths))
         )
+        self.verdict = Verdict(width * 2, classes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """[N, 3, H, W] -> [N, H / 4 * W / 4]"""
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """[N, 3, H, W] -> [N, H / 2^halvings * W / 2^halvings]"""
         x = images
-        for layer in self.layers[:-1]:
+        for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
-        return self.layers[-1](x).flatten(1)
+        return self.verdict(x, labels)
+
+
+class PixelDiscriminator(nn.Module):
+    """The realness of whole pictures, on the pixels alone: residual halvings down to 4x4, for what no features know.
+
+    Source  Miyato et al. 2018, appendix B (residual, spectral normalisation); Karras et al. 2018, section 3 (the last
+            map carries the spread of its features over the batch, so that a lack of variety shows)
+    """
+
+    def __init__(self, size: int, classes: int = 0, *, width: int = 32, widest: int = 128, wraps: bool = True) -> None:
+        super().__init__()
+        halvings = (size // 4).bit_length() - 1
+        widths = [min(width << k, widest) for k in range(halvings + 1)]
+        self.first = _conv(3, widths[0], 3, wraps=wraps)
+        self.inner = nn.ModuleList(_conv(a, a, 3, wraps=wraps) for a in widths[:-1])
+        self.outer = nn.ModuleList(_conv(a, b, 3, wraps=wraps) for a, b in itertools.pairwise(widths))
+        self.skips = nn.ModuleList(_conv(a, b, 1) for a, b in itertools.pairwise(widths))
+        self.last = _conv(widths[-1] + 1, widths[-1], 3, wraps=wraps)
+        self.verdict = Verdict(widths[-1], classes)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """[N, 3, size, size] -> [N, 16]"""
+        x = self.first(images)
+        for inner, outer, skip in zip(self.inner, self.outer, self.skips, strict=True):
+            change = outer(F.leaky_relu(inner(F.leaky_relu(x, 0.2)), 0.2))
+            x = F.avg_pool2d(change + skip(x), 2)
+        spread = x.var(0, unbiased=False).add(1e-8).sqrt().mean()
+        x = torch.cat([x, spread.expand(len(x), 1, *x.shape[2:])], 1)
+        return self.verdict(F.leaky_relu(self.last(F.leaky_relu(x, 0.2)), 0.2), labels)
 
 
 class Discriminator(nn.Module):
-    """Heads on frozen feature maps, and a patch discriminator on the pixels.
+    """Heads on frozen feature maps, and a discriminator on the pixels.
 
-    `features` is not registered: it is somebody else's, frozen, and not part of the checkpoint.
+    features  not registered: it is somebody else's, frozen, and not part of the checkpoint
+    channels  of its maps; () = the pixels alone are judged
+    pixels    images, labels -> [N, places]; None = small patches
+    wraps     whether the real pictures are periodic, so that an edge is no place to be recognised by
     """
 
     def __init__(
-        self, features: FeatureMaps, channels: Sequence[int], *, head_width: int = 64, patch_width: int = 24
+        self,
+        features: FeatureMaps,
+        channels: Sequence[int],
+        *,
+        classes: int = 0,
+        head_width: int = 64,
+        patch_width: int = 24,
+        patch_halvings: int = 2,
+        pixels: nn.Module | None = None,
+        wraps: bool = True,
     ) -> None:
         super().__init__()
-        self._features = features
-        self.heads = nn.ModuleList(Head(c, head_width) for c in channels)
-        self.patches = PatchDiscriminator(patch_width)
+        self._features = features if channels else lambda images: ()
+        self.heads = nn.ModuleList(Head(c, head_width, classes, wraps=wraps) for c in channels)
+        self.patches = pixels or PatchDiscriminator(patch_width, classes, halvings=patch_halvings, wraps=wraps)
 
-    def look(self, images: Tensor) -> list[Tensor]:
-        """What the heads see of the images, once; may be scored several times."""
-        return [*self._features(images), images]
+    def look(self, images: Tensor, window: int | None = None) -> list[Tensor]:
+        """What the heads see of the images, once; may be scored several times.
 
-    def score(self, seen: Sequence[Tensor]) -> list[Tensor]:
-        """Realness, one tensor [N, places] for each head and one for the patches."""
+        window  the features see this corner of the images alone: a close-up, where they would shrink the whole
+        """
+        return [*self._features(images[..., :window, :window]), images]
+
+    def score(self, seen: Sequence[Tensor], labels: Tensor | None = None) -> list[Tensor]:
+        """Realness, one tensor [N, places] for each head and one for the patches; labels [N, classes], one-hot."""
         *maps, images = seen
-        return [head(m) for head, m in zip(self.heads, maps, strict=True)] + [self.patches(images)]
+        scores = [head(m, labels) for head, m in zip(self.heads, maps, strict=True)]
+        return [*scores, self.patches(images, labels)]
 
 
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:

@@ -6,26 +6,31 @@ It knows nothing of where the pictures or the discriminator's features come from
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import CheckpointError, ConfigError
 from ..inputs import draw_inputs, sample_inputs
 from ..latents import z_from_seed
 from ..networks import Generator
+from .augment import Augmentation
 from .discriminator import Discriminator, discriminator_loss, generator_loss, range_loss
+from .processes import ALONE, Processes
 
 
 @dataclass(frozen=True, kw_only=True)
 class GanTraining:
-    """images, batch         how many real pictures in all, and in a step
+    """images, batch         how many real pictures in all, and in a step (of all processes together)
     learning_rate, betas  of both Adams
     average_images        half-life of the averaged generator, in images
     range_weight          of the loss that keeps pictures within [-1, 1]
+    closeups              share of the steps in which the features see a quarter of each picture, in full detail
     """
 
     images: int = 60_000
@@ -34,6 +39,7 @@ class GanTraining:
     betas: tuple[float, float] = (0.0, 0.99)
     average_images: float = 5_000
     range_weight: float = 10.0
+    closeups: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -50,52 +56,84 @@ class GanTraining:
 class GanTrainer:
     """One generator, one discriminator, one average; `step` by `step`. Trains where the generator is.
 
-    average  the generator to keep: an exponential average of the trained one's weights
+    average       the generator to keep: an exponential average of the trained one's weights
+    augmentation  what both kinds of pictures go through before they are judged; None = nothing
+    processes     those that share every batch; each has networks of the same weights
     """
 
-    def __init__(self, generator: Generator, discriminator: Discriminator, settings: GanTraining) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        settings: GanTraining,
+        *,
+        augmentation: Augmentation | None = None,
+        processes: Processes = ALONE,
+    ) -> None:
+        if settings.batch % processes.count:
+            raise ConfigError(f"Give a batch that {processes.count} processes can share evenly, not {settings.batch}.")
+        self.settings, self.augmentation, self.processes = settings, augmentation, processes
+        self.batch = settings.batch // processes.count
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).requires_grad_(False)
         rate, betas = settings.learning_rate, settings.betas
         self._g_optimizer = torch.optim.Adam(generator.parameters(), lr=rate, betas=betas)
         self._d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=rate, betas=betas)
-        self.rng = torch.Generator().manual_seed(settings.seed)
         self.steps_done = 0
+        self.rng = step_rng(settings.seed, 0, processes.rank)
 
-    def fakes(self) -> Tensor:
+    def fakes(self, labels: Tensor | None) -> Tensor:
         """A batch of the generator's pictures, with gradient: [batch, 3, R, R]."""
         config, device = self.generator.config, self.generator.mapping.w_avg.device
-        z = torch.randn(self.settings.batch, config.z_dim, generator=self.rng).to(device)
-        inputs = sample_inputs(config, self.settings.batch, generator=self.rng).to(device)
-        w = self.generator.mapping(z)
+        z = torch.randn(self.batch, config.z_dim, generator=self.rng).to(device)
+        inputs = sample_inputs(config, self.batch, generator=self.rng).to(device)
+        w = self.generator.mapping(z, labels)
         return self.generator.synthesize(w[:, None].expand(-1, config.num_ws, -1), inputs)
 
-    def step(self, real: Tensor) -> dict[str, float]:
+    def step(self, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """One update of both networks on real pictures [batch, 3, R, R] in [-1, 1]; returns the losses.
+
+        labels  [batch, c_dim], one-hot, of the real pictures; the generator makes as many of each class
 
         The generator's pictures, and what the frozen features see in them, are computed once and serve both updates.
         """
         d, size = self.discriminator, real.shape[-1]
-        fake = self.fakes()
+        self.rng = step_rng(self.settings.seed, self.steps_done, self.processes.rank)
+        fake = self.fakes(labels)
         # Periodic pictures may be rolled, so that the features' patch grid is no place that the generator can learn.
         shift = torch.randint(size, (2,), generator=self.rng).tolist()
-        seen = d.look(fake.roll(shift, (2, 3)))
+        close = torch.rand((), generator=self.rng).item() < self.settings.closeups
+        window = size // 2 if close else None
+        seen = d.look(self._augmented(fake.roll(shift, (2, 3))), window)
         with torch.no_grad():
-            seen_real = d.look(real)
-        d_loss = discriminator_loss(d.score(seen_real), d.score([s.detach() for s in seen]))
+            seen_real = d.look(self._augmented(real), window)
+        real_scores = d.score(seen_real, labels)
+        d_loss = discriminator_loss(real_scores, d.score([s.detach() for s in seen], labels))
         self._d_optimizer.zero_grad(set_to_none=True)
         d_loss.backward()
+        self.processes.average_gradients(d.parameters())
         self._d_optimizer.step()
         d.requires_grad_(False)
-        g_loss = generator_loss(d.score(seen)) + self.settings.range_weight * range_loss(fake)
+        g_loss = generator_loss(d.score(seen, labels)) + self.settings.range_weight * range_loss(fake)
         self._g_optimizer.zero_grad(set_to_none=True)
         g_loss.backward()
         d.requires_grad_(True)
+        self.processes.average_gradients(self.generator.parameters())
         self._g_optimizer.step()
         self.steps_done += 1
         self._update_average()
-        return {"d_loss": d_loss.item(), "g_loss": g_loss.item()}
+        return {"d_loss": d_loss.item(), "g_loss": g_loss.item()} | self._follow(real_scores)
+
+    def _augmented(self, images: Tensor) -> Tensor:
+        return images if self.augmentation is None else self.augmentation(images, self.rng)
+
+    def _follow(self, real_scores: Sequence[Tensor]) -> dict[str, float]:
+        """Let the augmentation follow how certain the discriminator is of real pictures, mean over heads and places."""
+        if self.augmentation is None:
+            return {}
+        certainty = torch.stack([score.sign().mean() for score in real_scores]).mean()
+        self.augmentation.adapt(self.processes.mean(certainty), self.settings.batch)
+        return {"augment_p": self.augmentation.p}
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -111,7 +149,9 @@ class GanTrainer:
         generator = copy.deepcopy(self.average).eval()
         z = torch.randn(10_000, generator.config.z_dim, generator=torch.Generator().manual_seed(0))
         w_avg = generator.mapping.w_avg
-        w_avg.copy_(generator.mapping(z.to(w_avg)).mean(0))
+        c_dim = generator.config.c_dim
+        labels = torch.eye(c_dim)[torch.arange(len(z)) % c_dim].to(w_avg) if c_dim else None
+        w_avg.copy_(generator.mapping(z.to(w_avg), labels).mean(0))
         return generator
 
     def state(self) -> dict[str, object]:
@@ -121,7 +161,7 @@ class GanTrainer:
             "discriminator": self.discriminator.state_dict(),
             "g_optimizer": self._g_optimizer.state_dict(),
             "d_optimizer": self._d_optimizer.state_dict(),
-            "rng": self.rng.get_state(),
+            "augmentation": [self.augmentation.p, self.augmentation.certainty] if self.augmentation else None,
             "steps_done": self.steps_done,
         }
 
@@ -132,32 +172,53 @@ class GanTrainer:
         partial.replace(path)
 
     def resume(self, path: Path) -> None:
-        """Continue from a checkpoint of the same settings; the data are the caller's and begin anew."""
-        state = torch.load(path, weights_only=True)
-        self.generator.load_state_dict(state["generator"])
-        self.average.load_state_dict(state["average"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        self._g_optimizer.load_state_dict(state["g_optimizer"])
-        self._d_optimizer.load_state_dict(state["d_optimizer"])
-        self.rng.set_state(state["rng"])
+        """Continue from a checkpoint of the same settings; what follows is what would have followed.
+
+        All randomness is a function of the seed and the step (`step_rng`); the caller's data have to be one too.
+        Raises  CheckpointError for a damaged file, and one of other settings
+        """
+        try:
+            state = torch.load(path, weights_only=True, map_location="cpu")
+            self.generator.load_state_dict(state["generator"])
+            self.average.load_state_dict(state["average"])
+            self.discriminator.load_state_dict(state["discriminator"])
+            self._g_optimizer.load_state_dict(state["g_optimizer"])
+            self._d_optimizer.load_state_dict(state["d_optimizer"])
+        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise CheckpointError(
+                f"The checkpoint {path.name!r} is damaged or was made with other settings; train with the settings "
+                "that it was made with, or begin anew elsewhere."
+            ) from error
+        if self.augmentation is not None and state.get("augmentation"):
+            self.augmentation.p, self.augmentation.certainty = state["augmentation"]
         self.steps_done = state["steps_done"]
+
+
+def step_rng(seed: int, step: int, rank: int = 0) -> torch.Generator:
+    """The random numbers of one step in one process: nothing to keep, so a resumed run has those of an unbroken one."""
+    state = np.random.SeedSequence([seed, step, rank]).generate_state(1)[0]
+    return torch.Generator().manual_seed(int(state))
 
 
 def train(
     trainer: GanTrainer,
-    batches: Iterator[Tensor],
+    batches: Iterator[tuple[Tensor, Tensor | None]],
     *,
     after_step: Callable[[GanTrainer, dict[str, float]], None],
 ) -> Generator:
     """Run until the settings' number of images; `after_step` saves, draws, reports, or raises to stop."""
     while trainer.steps_done < trainer.settings.steps:
-        after_step(trainer, trainer.step(next(batches)))
+        after_step(trainer, trainer.step(*next(batches)))
     return trainer.finished()
 
 
 @torch.no_grad()
 def sample_sheet(generator: Generator, seeds: Sequence[int]) -> Tensor:
-    """The pictures of some seeds, [len(seeds), 3, R, R]: of the same latents at every call, to watch training by."""
-    device = generator.mapping.w_avg.device
+    """The pictures of some seeds, [len(seeds), 3, R, R]: of the same latents at every call, to watch training by.
+
+    Classes take turns.
+    """
+    device, c_dim = generator.mapping.w_avg.device, generator.config.c_dim
+    labels = torch.eye(c_dim)[torch.tensor(seeds) % c_dim].to(device) if c_dim else None
     z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in seeds]).to(device)
-    return generator.synthesize(generator.map(z), draw_inputs(generator.config, seeds).to(device))
+    return generator.synthesize(generator.map(z, labels=labels), draw_inputs(generator.config, seeds).to(device))
