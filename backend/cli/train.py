@@ -1,4 +1,4 @@
-"""`latent-loom train`: makes the built-in models anew. The recipes live in `models/`; this hands on to them.
+"""`latent-loom train`: makes the built-in models anew, or models of your own pictures. The recipes live in `models/`.
 
 A recipe is a frozen dataclass of settings, whose fields become the options, and a function that trains.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
+import os
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..errors import BadRequest
@@ -24,8 +26,8 @@ class Recipe:
     """Where a recipe is. It is imported only when it is asked for.
 
     settings  name of its settings class in `module`; `preset` fields are fixed and are no options
-    train     name of its function in `module`: train(settings, out: Path, job=Job) -> dict, the model's card;
-              with `work`, it takes a folder for checkpoints and sample sheets too
+    train     name of its function in `module`: train(settings, out: Path, job=Job, device=NAME) -> dict, the model's
+              card; with `work`, it takes a folder for checkpoints and sample sheets too, and `processes`
     """
 
     module: str
@@ -35,7 +37,15 @@ class Recipe:
     work: bool = False
 
 
-# THE ONE PLACE that knows the recipes.
+@dataclass(frozen=True, kw_only=True)
+class OwnRecipe(Recipe):
+    """A recipe for the user's own data, whose result lands in the data folder under a name.
+
+    train     train(settings, store, name, overwrite=, job=, say=, device=, processes=) -> dict
+    """
+
+
+# THE ONE PLACE that knows the recipes: those of the built-in models, and those for pictures of one's own.
 RECIPES = {
     "clip": Recipe(module="..models.train_clip", settings="ClipTraining", train="train_clip", preset={"role": "clip"}),
     "judge": Recipe(
@@ -44,18 +54,29 @@ RECIPES = {
     "generator": Recipe(
         module="..models.train_generator", settings="GeneratorTraining", train="train_generator", work=True
     ),
+    "styles": Recipe(module="..models.starter_styles", settings="StarterTraining", train="train_styles"),
+}
+OWN = {
+    "generator": OwnRecipe(module="..models.own_generator", settings="OwnTraining", train="train_own_generator"),
 }
 
 
 def add(commands) -> None:
-    parser = commands.add_parser("train", help="train a built-in model anew (options: latent-loom train WHAT --help)")
+    parser = commands.add_parser(
+        "train",
+        help="train a generator or CLIP on pictures of your own, or a built-in model anew",
+        description="Options: latent-loom train WHAT --help, and for pictures of your own: "
+        "latent-loom train WHAT --name NAME --help",
+    )
     parser.add_argument("what", choices=tuple(RECIPES), help="which model")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="the recipe's own options")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    recipe = RECIPES[args.what]
+    # A name asks for a model of one's own; so does --images with a folder, which then wants a name.
+    own = args.what in OWN and ("--name" in args.rest or any(map(_is_folder, args.rest)))
+    recipe = OWN[args.what] if own else RECIPES[args.what]
     module = importlib.import_module(recipe.module, package=__package__)
     settings_class = getattr(module, recipe.settings)
     options = recipe_parser(args.what, recipe, module, settings_class).parse_args(args.rest)
@@ -67,26 +88,76 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         import torch
 
         torch.set_num_threads(options.threads)
-    folders = {"work": options.work or options.out.with_name(f"{options.out.stem}-work")} if recipe.work else {}
-    with console.job(f"train {args.what}") as job:
-        card = getattr(module, recipe.train)(settings, options.out, job=job, **folders)
+    card = _train(getattr(module, recipe.train), recipe, settings, options, console, args.what)
     for name, entry in card.items():
         console.say(f"{name}: {entry}")
     return card
 
 
+def _is_folder(argument: str) -> bool:
+    return not argument.startswith("-") and Path(argument).expanduser().is_dir()
+
+
+def _train(
+    train: Callable, recipe: Recipe, settings: Any, options: argparse.Namespace, console: Console, what: str
+) -> dict[str, Any]:
+    """Call the recipe's function with what it takes."""
+    from ...stylegan2.training.processes import join
+
+    device = device_name(options.device, os.environ)
+    processes = join(os.environ, device)
+    try:
+        with console.job(f"train {what}") as job:
+            if isinstance(recipe, OwnRecipe):
+                from ..models.store import Store
+
+                return train(
+                    settings, Store(options.data), options.name, overwrite=options.overwrite, job=job,
+                    say=console.complain, device=device, processes=processes,
+                )  # fmt: skip
+            extra: dict[str, Any] = {}
+            if recipe.work:
+                work = options.work or options.out.with_name(f"{options.out.stem}-work")
+                extra = {"work": work, "processes": processes}
+            return train(settings, options.out, job=job, device=device, **extra)
+    finally:
+        processes.leave()
+
+
+def device_name(asked: str, environment: Mapping[str, str]) -> str:
+    """PyTorch's name of the device: the one asked for, or the best; each process of `torchrun` has a GPU of its own."""
+    import torch
+
+    from ..service.device import find_device
+
+    name = find_device().torch_name if asked == "auto" else asked
+    if name == "cuda" and "LOCAL_RANK" in environment:
+        name = f"cuda:{environment['LOCAL_RANK']}"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise BadRequest(f"There is no device {name!r} here; leave out --device, or give cpu.") from error
+    return name
+
+
 def recipe_parser(what: str, recipe: Recipe, module: Any, settings_class: type) -> Parser:
-    """The options of one recipe: where to write, and its settings."""
+    """The options of one recipe: where the result goes, and its settings."""
     parser = Parser(
         prog=f"latent-loom train {what}",
         description=f"{module.__doc__}\n\n{settings_class.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=values.path, required=True, metavar="PATH", help="where the model is written")
+    if isinstance(recipe, OwnRecipe):
+        parser.add_argument("--name", required=True, metavar="NAME", help="what the new model is called")
+        parser.add_argument("--data", type=values.path, metavar="DIR", help="data folder (default: the user's)")
+        parser.add_argument("--overwrite", action="store_true", help="begin anew, in the place of a model of this name")
+    else:
+        parser.add_argument("--out", type=values.path, required=True, metavar="PATH", help="where the model is written")
     if recipe.work:
         parser.add_argument(
             "--work", type=values.path, metavar="DIR", help="folder of checkpoints and sheets (default: beside PATH)"
         )
+    parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best)")
     parser.add_argument("--threads", type=values.count, metavar="N", help="processor threads (default: all)")
     parser.add_argument("--json", action="store_true", help="end standard output with one JSON object")
     add_settings(parser, settings_class, recipe.preset)
@@ -101,8 +172,10 @@ def add_settings(parser: argparse.ArgumentParser, settings_class: type, preset: 
             add_settings(parser, kind, {})
         elif kind is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
+        elif kind in READERS and default is dataclasses.MISSING:
+            parser.add_argument(flag, type=READERS[kind], required=True, metavar=name.upper())
         elif kind in READERS:
-            shown = f"default: {default}"
+            shown = f"default: {default}" if default != "" else None
             parser.add_argument(flag, type=READERS[kind], default=default, metavar=name.upper(), help=shown)
 
 

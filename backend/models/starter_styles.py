@@ -123,15 +123,17 @@ class StarterTraining:
         return tuple(name.strip() for name in self.only.split(",") if name.strip()) or tuple(STARTERS)
 
 
-def train_styles(settings: StarterTraining, out: Path, job: Job | None = None) -> dict[str, Any]:
+def train_styles(
+    settings: StarterTraining, out: Path, job: Job | None = None, *, device: str = "cpu"
+) -> dict[str, Any]:
     """Make the starter styles for the built-in generator and write NAME.safetensors to the folder `out`.
 
     Returns  name -> effect, bytes, iterations, and whether the targets are reached
     """
     job = job or Job()
     out.mkdir(parents=True, exist_ok=True)
-    generator = Store().generator(BUILTIN)
-    judge = ZeroShot(load_clip("judge", str(generator.mapping.w_avg.device)))
+    generator = Store(device=device).generator(BUILTIN)
+    judge = ZeroShot(load_clip("judge", device))
     chooser, reporter = (
         EffectMeter(generator, judge, count=settings.pictures, first_seed=seed) for seed in (CHOSEN_BY, REPORTED_ON)
     )

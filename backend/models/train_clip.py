@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from .procedural.stream import MaterialBank
 from .samples import renders
 
 CONTEXT_LENGTH = 16
+Tokenizer = Callable[[Sequence[str]], Tensor]
 PIXEL_MEAN, PIXEL_STD = (0.45, 0.42, 0.38), (0.25, 0.25, 0.26)
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -123,7 +125,7 @@ def caption_all(attributes: list[Attributes], rng: torch.Generator) -> tuple[lis
 
 
 @torch.no_grad()
-def retrieval(model: Any, tokenizer: WordTokenizer, *, seed: int = 987_654, batches: int = 4) -> float:
+def retrieval(model: Any, tokenizer: Tokenizer, *, seed: int = 987_654, batches: int = 4) -> float:
     """Top-1 retrieval of the caption in batches of 128 on unseen renders; a caption that is true counts as right."""
     rng, training, right = torch.Generator().manual_seed(seed), model.training, 0.0
     model.eval()

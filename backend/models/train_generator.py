@@ -8,25 +8,25 @@ add. The discriminator looks through the built-in CLIP's frozen token maps.
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ...stylegan2.checkpoints import save_generator
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.networks import Generator
 from ...stylegan2.training.discriminator import Discriminator
-from ...stylegan2.training.trainer import GanTrainer, GanTraining, sample_sheet, train
+from ...stylegan2.training.processes import ALONE, Processes
+from ...stylegan2.training.trainer import GanTrainer, GanTraining
 from ..adaptation.clip import Clip, load_clip
 from ..errors import BadRequest
-from ..job import Job, Progress
+from ..job import Job
+from .gan_run import Batches, GanRun
+from .procedural.captions import FAMILY_NAMES
 from .procedural.stream import MaterialBank
 
 ARCHITECTURE = GeneratorConfig(
@@ -90,61 +90,61 @@ class TokenMaps:
         return tokens[:, 1:].transpose(1, 2).reshape(n, channels, side, side)
 
 
-def material_batches(settings: GeneratorTraining, size: int) -> Iterator[Tensor]:
-    """Endless batches [batch, 3, size, size] of unweathered materials in [-1, 1]."""
+def material_batches(settings: GeneratorTraining, size: int, *, start: int, rank: int, count: int) -> Batches:
+    """Endless batches of unweathered materials from a step on, one process's share: [n, 3, size, size] in [-1, 1].
+
+    With them their families [n, 17], one-hot, where the generator has classes.
+    """
     bank = MaterialBank(
         size=size,
         capacity=settings.bank,
         refresh=settings.refresh,
-        seed=settings.gan.seed + 10,
+        seed=settings.gan.seed + 10 + 1000 * rank,
         weathered=0.0,
         tinted=settings.tinted,
+        start=start,
     )
     while True:
-        yield bank.batch(settings.gan.batch)[0]
+        pictures, attributes = bank.batch(settings.gan.batch // count)
+        families = torch.eye(len(FAMILY_NAMES))[[a.family for a in attributes]]
+        yield pictures, families if ARCHITECTURE.c_dim else None
 
 
-def grid_picture(images: Tensor, columns: int) -> Image.Image:
-    """Images [N, 3, H, W] in [-1, 1] side by side in rows."""
-    n = len(images)
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    rows = [np.concatenate(list(pixels[i : i + columns]), axis=1) for i in range(0, n - n % columns, columns)]
-    return Image.fromarray(np.concatenate(rows, axis=0))
-
-
-def train_generator(settings: GeneratorTraining, out: Path, work: Path, job: Job | None = None) -> dict[str, Any]:
+def train_generator(
+    settings: GeneratorTraining,
+    out: Path,
+    work: Path,
+    job: Job | None = None,
+    *,
+    device: str = "cpu",
+    processes: Processes = ALONE,
+) -> dict[str, Any]:
     """Train the built-in generator into the file `out`; checkpoint and sheets go to `work`. Returns its card.
 
     A checkpoint found in `work` is continued.
     """
-    job = job or Job()
     for folder in (out.parent, work):  # now, and not when an hour of training is to be saved
         folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.gan.seed)
-    generator = Generator(ARCHITECTURE)
-    maps = TokenMaps(load_clip("builtin"))
-    trainer = GanTrainer(generator, Discriminator(maps, maps.channels), settings.gan)
-    checkpoint = work / "checkpoint.pt"
-    if checkpoint.exists():
-        trainer.resume(checkpoint)
-    steps, every = settings.gan.steps, max(1, settings.save_every // settings.gan.batch)
-    started, first = time.monotonic(), trainer.steps_done
-    card: dict[str, Any] = {"settings": asdict(settings), "architecture": asdict(ARCHITECTURE)}
+    generator = Generator(ARCHITECTURE).to(device)
+    maps = TokenMaps(load_clip("builtin", device))
+    discriminator = Discriminator(maps, maps.channels, classes=ARCHITECTURE.c_dim).to(device)
+    trainer = GanTrainer(generator, discriminator, settings.gan, processes=processes)
+    run = GanRun(
+        work=work,
+        keep=lambda generator: save_generator(generator, out, metadata={"licence": "CC0-1.0"}),
+        kept_as=str(out),
+        save_every=settings.save_every,
+        columns=ARCHITECTURE.c_dim or 10,
+    )
 
-    def keep(generator: Generator) -> None:
-        save_generator(generator, out, metadata={"licence": "CC0-1.0"})
+    def batches(start: int) -> Batches:
+        share = {"start": start, "rank": processes.rank, "count": processes.count}
+        return material_batches(settings, ARCHITECTURE.resolution, **share)
 
-    def after_step(trainer: GanTrainer, losses: dict[str, float]) -> None:
-        done = trainer.steps_done
-        if done % every == 0 or done == steps:
-            trainer.save(checkpoint)
-            keep(trainer.finished())
-            sheet = grid_picture(sample_sheet(trainer.average, range(40)), columns=10)
-            sheet.save(work / f"sheet-{done * settings.gan.batch:07d}.png")
-        rate = (done - first) * settings.gan.batch / (time.monotonic() - started)
-        job.report(Progress(done=done, total=steps, stage="generator", numbers=losses | {"images_per_s": rate}))
-        job.check()
-
-    keep(train(trainer, material_batches(settings, ARCHITECTURE.resolution), after_step=after_step))
-    card["images"] = trainer.steps_done * settings.gan.batch
-    return card
+    run.train(trainer, batches, job or Job())
+    return {
+        "settings": asdict(settings),
+        "architecture": asdict(ARCHITECTURE),
+        "images": trainer.steps_done * settings.gan.batch,
+    }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,9 @@ FeatureMaps = Callable[[Tensor], Sequence[Tensor]]
 def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1, *, wraps: bool = True) -> nn.Module:
     """Under spectral normalisation (Miyato et al. 2018); padded with what lies across the edge, or with the edge."""
     padding = kernel // 2
-    mode = ("circular" if wraps else "replicate") if padding else "zeros"
+    mode: Literal["zeros", "circular", "replicate"] = "zeros"
+    if padding:
+        mode = "circular" if wraps else "replicate"
     return spectral_norm(nn.Conv2d(c_in, c_out, kernel, stride, padding, padding_mode=mode))
 
 

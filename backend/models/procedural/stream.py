@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,8 @@ from .fields import downsample
 from .surface import Surface, photograph
 
 SUPERSAMPLING = 2
+BLOCK = 64
+"""Pictures rendered together."""
 
 
 def _tinted(surface: Surface, tint: int) -> Surface:
@@ -60,34 +63,52 @@ def draw_attributes(n: int, rng: torch.Generator, *, weathered: float, tinted: f
 
 
 class MaterialBank:
-    """A bank of rendered pictures from which batches are drawn, a part of it made anew at every batch.
+    """A bank of rendered pictures from which batches are drawn, its oldest pictures made anew now and then.
 
-    Pictures are kept as uint8 [capacity, 3, size, size]. A batch rolls each picture at random, which a periodic
-    picture allows, so that no place of it is special.
+    A batch depends on the settings and its number alone: pictures are rendered in blocks that are seeded by their place
+    in the stream, so a bank made with `start` goes on as one that has given `start` batches.
+
+    capacity  pictures kept, in whole blocks, as uint8 [capacity, 3, size, size]
+    refresh   pictures made anew for each batch, on average
+    A batch rolls each picture at random, which a periodic picture allows, so that no place of it is special.
     """
 
-    def __init__(self, *, size: int, capacity: int, refresh: int, seed: int, weathered: float, tinted: float) -> None:
-        self.size, self.refresh = size, refresh
+    def __init__(
+        self, *, size: int, capacity: int, refresh: int, seed: int, weathered: float, tinted: float, start: int = 0
+    ) -> None:
+        self.size, self.refresh, self.seed, self.given = size, refresh, seed, start
         self.weathered, self.tinted = weathered, tinted
-        self.rng = torch.Generator().manual_seed(seed)
-        self.pictures = torch.empty(capacity, 3, size, size, dtype=torch.uint8)
-        self.attributes: list[Attributes] = [Attributes(0)] * capacity
-        self._oldest = 0
-        for _ in range(0, capacity, 64):
-            self._renew(64)
+        self.blocks = -(-capacity // BLOCK)
+        self.pictures = torch.empty(self.blocks * BLOCK, 3, size, size, dtype=torch.uint8)
+        self.attributes: list[Attributes] = [Attributes(0)] * len(self.pictures)
+        self._oldest = self._due()
+        for block in range(self._oldest, self._oldest + self.blocks):
+            self._render(block)
 
-    def _renew(self, n: int) -> None:
-        attributes = draw_attributes(n, self.rng, weathered=self.weathered, tinted=self.tinted)
-        pictures = (render(attributes, size=self.size, rng=self.rng) * 255).round().to(torch.uint8)
-        for picture, a in zip(pictures, attributes, strict=True):
-            self.pictures[self._oldest], self.attributes[self._oldest] = picture, a
-            self._oldest = (self._oldest + 1) % len(self.pictures)
+    def _due(self) -> int:
+        """The oldest block that the next batch is drawn from."""
+        return self.given * self.refresh // BLOCK
+
+    def _render(self, block: int) -> None:
+        rng = _rng(self.seed, block)
+        attributes = draw_attributes(BLOCK, rng, weathered=self.weathered, tinted=self.tinted)
+        place = block % self.blocks * BLOCK
+        pictures = render(attributes, size=self.size, rng=rng)
+        self.pictures[place : place + BLOCK] = (pictures * 255).round().to(torch.uint8)
+        self.attributes[place : place + BLOCK] = attributes
 
     def batch(self, n: int) -> tuple[Tensor, list[Attributes]]:
         """n pictures [n, 3, size, size] in [-1, 1], with their attributes."""
-        if self.refresh:
-            self._renew(self.refresh)
-        index = torch.randint(len(self.pictures), (n,), generator=self.rng)
-        shifts = torch.randint(self.size, (n, 2), generator=self.rng).tolist()
+        while self._oldest < self._due():
+            self._render(self._oldest + self.blocks)
+            self._oldest += 1
+        rng = _rng(self.seed, self.given, 1)
+        self.given += 1
+        index = torch.randint(len(self.pictures), (n,), generator=rng).tolist()
+        shifts = torch.randint(self.size, (n, 2), generator=rng).tolist()
         rolled = [torch.roll(self.pictures[i], shift, (1, 2)) for i, shift in zip(index, shifts, strict=True)]
-        return torch.stack(rolled).float() / 127.5 - 1, [self.attributes[i] for i in index.tolist()]
+        return torch.stack(rolled).float() / 127.5 - 1, [self.attributes[i] for i in index]
+
+
+def _rng(*key: int) -> torch.Generator:
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
