@@ -10,6 +10,8 @@ from . import values
 from .console import Console
 from .inprocess import open_store
 
+HELP = "how good the built-in models are, or another generator"
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

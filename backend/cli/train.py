@@ -27,7 +27,8 @@ class Recipe:
 
     settings  name of its settings class in `module`; `preset` fields are fixed and are no options
     train     name of its function in `module`: train(settings, out: Path, job=Job, device=NAME) -> dict, the model's
-              card; with `work`, it takes a folder for checkpoints and sample sheets too, and `processes`
+              card; with `work`, it takes a folder for checkpoints and sample sheets too
+    shared    several processes may train together; it takes `processes`
     """
 
     module: str
@@ -35,29 +36,39 @@ class Recipe:
     train: str
     preset: dict[str, Any] = field(default_factory=dict)
     work: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnRecipe(Recipe):
     """A recipe for the user's own data, whose result lands in the data folder under a name.
 
-    train     train(settings, store, name, overwrite=, job=, say=, device=, processes=) -> dict
+    train     train(settings, store, name, overwrite=, job=, say=, device=) -> dict
     """
 
 
 # THE ONE PLACE that knows the recipes: those of the built-in models, and those for pictures of one's own.
 RECIPES = {
-    "clip": Recipe(module="..models.train_clip", settings="ClipTraining", train="train_clip", preset={"role": "clip"}),
-    "judge": Recipe(
-        module="..models.train_clip", settings="ClipTraining", train="train_clip", preset={"role": "judge"}
-    ),
+    **{
+        role: Recipe(
+            module="..models.train_clip", settings="ClipTraining", train="train_clip", preset={"role": role}, work=True
+        )
+        for role in ("clip", "judge")
+    },
     "generator": Recipe(
-        module="..models.train_generator", settings="GeneratorTraining", train="train_generator", work=True
+        module="..models.train_generator",
+        settings="GeneratorTraining",
+        train="train_generator",
+        work=True,
+        shared=True,
     ),
     "styles": Recipe(module="..models.starter_styles", settings="StarterTraining", train="train_styles"),
 }
 OWN = {
-    "generator": OwnRecipe(module="..models.own_generator", settings="OwnTraining", train="train_own_generator"),
+    "generator": OwnRecipe(
+        module="..models.own_generator", settings="OwnTraining", train="train_own_generator", shared=True
+    ),
+    "clip": OwnRecipe(module="..models.own_clip", settings="OwnClipTraining", train="train_own_clip"),
 }
 
 
@@ -104,21 +115,20 @@ def _train(
     """Call the recipe's function with what it takes."""
     from ...stylegan2.training.processes import join
 
+    if not recipe.shared and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadRequest(f"train {what} runs in one process; start it without torchrun.")
     device = device_name(options.device, os.environ)
     processes = join(os.environ, device)
+    extra: dict[str, Any] = {"processes": processes} if recipe.shared else {}
     try:
         with console.job(f"train {what}") as job:
             if isinstance(recipe, OwnRecipe):
                 from ..models.store import Store
 
-                return train(
-                    settings, Store(options.data), options.name, overwrite=options.overwrite, job=job,
-                    say=console.complain, device=device, processes=processes,
-                )  # fmt: skip
-            extra: dict[str, Any] = {}
+                extra |= {"overwrite": options.overwrite, "say": console.complain}
+                return train(settings, Store(options.data), options.name, job=job, device=device, **extra)
             if recipe.work:
-                work = options.work or options.out.with_name(f"{options.out.stem}-work")
-                extra = {"work": work, "processes": processes}
+                extra["work"] = options.work or options.out.with_name(f"{options.out.stem}-work")
             return train(settings, options.out, job=job, device=device, **extra)
     finally:
         processes.leave()

@@ -15,6 +15,7 @@ from torch import Tensor
 from ...stylegan2.training.trainer import step_rng
 from ..errors import BadRequest
 from ..job import Job, Progress
+from ..textures.filters import resample, wrap_of
 from ..textures.pictures import read_picture
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".tga", ".gif", ".ppm"})
@@ -115,7 +116,8 @@ def fit(picture: Tensor, crops: Crops) -> Tensor:
         if not 1 / STRETCH <= ratio / times <= STRETCH:
             raise BadRequest(f"has {width}x{height} px; a seamless picture must be square, or a row of squares.")
         picture = picture.repeat(1, times, 1) if width > height else picture.repeat(1, 1, times)
-        return _resize(picture, crops.size, crops.size)
+        pixels = resample(picture.permute(1, 2, 0).float().numpy(), crops.size, crops.size, wrap_of("xy"))
+        return torch.from_numpy(pixels).permute(2, 0, 1).round().clamp(0, 255).to(torch.uint8)
     wanted = max(crops.size, math.ceil(crops.size / crops.smallest))
     if short > wanted:
         picture = _resize(picture, round(height * wanted / short), round(width * wanted / short))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from latent_loom.backend.adaptation.clip import Clip
-from latent_loom.backend.models.procedural.captions import TEMPLATES
-from latent_loom.backend.models.train_clip import PIXEL_MEAN, PIXEL_STD, build
+from latent_loom.backend.models.clip_trainer import PIXEL_MEAN, PIXEL_STD
+from latent_loom.backend.models.procedural.captions import TEMPLATES, vocabulary
+from latent_loom.backend.models.train_clip import CONTEXT_LENGTH, build
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.networks import Generator
 
@@ -24,7 +25,7 @@ def make_generator(**changes) -> Generator:
 
 def make_clip(name: str = "test") -> Clip:
     torch.manual_seed(2)
-    model, tokenizer, _ = build("clip")
+    model, tokenizer, _ = build("clip", vocabulary(), CONTEXT_LENGTH)
     return Clip(name, model, tokenizer, TEMPLATES[:3], size=64, mean=PIXEL_MEAN, std=PIXEL_STD)
 
 

@@ -76,7 +76,7 @@ def test_a_full_clip_gets_the_activation_that_its_weights_were_trained_with(monk
 
 
 def test_the_recipe_writes_a_folder_that_loads_through_open_clip(tmp_path):
-    card = train_clip(ClipTraining(steps=2, batch=4, bank=64, refresh=4), tmp_path / "clip")
+    card = train_clip(ClipTraining(steps=2, batch=4, bank=64, refresh=4), tmp_path / "clip", tmp_path / "work")
     clip = load_clip(f"local-dir:{tmp_path / 'clip'}")
     assert card["steps_done"] == 2 and 0 <= card["retrieval_top1"] <= 1
     assert "mossy" in clip.tokenizer.words and clip.size == 64

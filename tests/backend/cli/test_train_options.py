@@ -30,7 +30,8 @@ class Outer:
             raise ValueError("rate is above 0.")
 
 
-def teach(settings, out, work, job):
+def teach(settings, out, work, job, device):
+    assert device
     job.report(Progress(done=1, total=1))
     return {"settings": repr(settings), "out": str(out), "work": str(work)}
 

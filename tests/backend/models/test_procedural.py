@@ -84,14 +84,26 @@ def test_every_template_takes_the_prompt():
     assert all(t.count("{}") == 1 for t in TEMPLATES)
 
 
-def test_a_bank_repeats_with_its_seed_and_renews_itself():
-    def make():
-        return MaterialBank(size=16, capacity=64, refresh=2, seed=4, weathered=0.5, tinted=0.2)
+def bank(start: int = 0, **changes) -> MaterialBank:
+    settings = {"size": 16, "capacity": 128, "refresh": 32, "seed": 4, "weathered": 0.5, "tinted": 0.2}
+    return MaterialBank(**(settings | changes), start=start)
 
-    one, two = make(), make()
+
+def test_a_bank_repeats_with_its_seed_and_goes_on_from_any_batch_as_an_unbroken_one():
+    one, two = bank(), bank()
     (a, names), (b, _) = one.batch(8), two.batch(8)
     assert torch.equal(a, b) and a.shape == (8, 3, 16, 16) and len(names) == 8
     assert a.min() >= -1 and a.max() <= 1
-    before = one.pictures.clone()
-    one.batch(8)
-    assert (one.pictures != before).flatten(1).any(1).sum() == 2
+    for _ in range(3):
+        last, said = one.batch(8)
+    later, also_said = bank(start=3).batch(8)
+    assert torch.equal(last, later) and said == also_said
+    assert not torch.equal(a, bank(seed=5).batch(8)[0])
+
+
+def test_a_bank_makes_its_oldest_pictures_anew():
+    stream = bank()
+    before = stream.pictures.clone()
+    for _ in range(3):  # a block of 64 is due at the third
+        stream.batch(8)
+    assert (stream.pictures != before).flatten(1).any(1).tolist() == [True] * 64 + [False] * 64

@@ -5,7 +5,8 @@ import torch
 from latent_loom.backend.adaptation.clip import load_clip
 from latent_loom.backend.errors import BadRequest, Cancelled
 from latent_loom.backend.job import Job
-from latent_loom.backend.models.train_clip import ClipTraining, contrastive_loss
+from latent_loom.backend.models.clip_trainer import contrastive_loss
+from latent_loom.backend.models.train_clip import ClipTraining
 from latent_loom.backend.models.train_generator import GeneratorTraining, TokenMaps, train_generator
 from latent_loom.stylegan2.checkpoints import load_generator
 from latent_loom.stylegan2.errors import ConfigError

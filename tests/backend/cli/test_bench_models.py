@@ -1,0 +1,16 @@
+"""`latent-loom bench models` on a generator small enough for a test: that every number is there, not what it is."""
+
+from __future__ import annotations
+
+
+def test_every_number_is_reported_for_any_generator(loom, data):
+    done = loom("bench", "models", "--quick", "--generator", data / "generators" / "tiny.safetensors")
+    assert done.code == 0, done.complaint
+    assert set(done.value) == {"clips", "generator", "styles", "bytes"}
+    for clip in done.value["clips"].values():
+        assert set(clip) == {"retrieval_top1", "family", "condition"} and all(0 <= v <= 1 for v in clip.values())
+    made = done.value["generator"]
+    assert made["resolution"] == 16 and len(made["seam"]) == 2 and made["path_length"] > 0
+    assert set(made["fidelity"]) == set(made["floor"]) == {"precision", "recall", "frechet"}
+    assert sum(made["families_seen"].values()) > 0.99
+    assert done.value["bytes"]["total"] == sum(v for k, v in done.value["bytes"].items() if k != "total")
