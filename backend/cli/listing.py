@@ -26,7 +26,7 @@ def add(commands) -> None:
 
 def run_models(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.words:
-        return show_words(args.words, console)
+        return show_words(args, console)
     value = call(args, console, "models", {})
     for generator in value["generators"]:
         console.say(
@@ -38,11 +38,14 @@ def run_models(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     return value
 
 
-def show_words(name: str, console: Console) -> dict[str, Any]:
+def show_words(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """The words that a CLIP with a word list of its own was taught."""
-    from ..adaptation.clip import WordTokenizer, load_clip
+    from ...protocol.data_folder import data_folder
+    from ..adaptation.clip import WordTokenizer
+    from ..models.clips import find_clip
 
-    tokenizer = load_clip(name).tokenizer
+    name = args.words
+    tokenizer = find_clip(args.data or data_folder(), name).tokenizer
     if not isinstance(tokenizer, WordTokenizer):
         console.say(f"The CLIP {name!r} reads any English text.")
         return {"clip": name, "words": None}

@@ -65,7 +65,7 @@ class Store:
     """The generators and styles of one user.
 
     root     folder of the user's own; None = the platform's user-data folder. Made when first written to
-    builtin  file of the generator that is called "builtin"
+    builtin  file of the generator that is called "builtin"; the built-in styles lie beside it, in styles/
     device   where loaded generators live
     """
 
@@ -75,7 +75,7 @@ class Store:
         self.root = Path(root).expanduser() if root is not None else data_folder()
         self.builtin = builtin
         self.device = torch.device(device)
-        self.library = StyleLibrary(self.root / "styles")
+        self.library = StyleLibrary(self.root / "styles", builtin.parent / "styles")
         self.textures = KeptLibrary(self.root / "kept")
         self._lock = threading.RLock()
         self._generators: Cache[Generator] = Cache(3)

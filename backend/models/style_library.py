@@ -21,23 +21,26 @@ from torch import Tensor
 
 from ..adaptation import snapshots as shots
 from ..adaptation.style import THUMBNAIL, Style, delta_shapes, without_mapper
-from ..errors import AlreadyExists, BadCheckpoint, NotFound
+from ..errors import AlreadyExists, BadCheckpoint, BadRequest, NotFound
 from .files import SUFFIX, Cache, Stamp, check_name, stamp, writing
 from .headers import Shapes, read_header
 from .reference import join, split
 from .snapshot_index import SnapshotIndex
 from .style_info import StyleInfo, read_info
-from .style_list import StyleEntry, list_styles, own_snapshots, read_entry, snapshots_path, style_path
+from .style_list import BUILTIN_STYLES, StyleEntry, list_styles, own_snapshots, read_entry, snapshots_path, style_path
 
 if TYPE_CHECKING:
     from ..adaptation.adapt import Snapshot
 
 
 class StyleLibrary:
-    """The styles in one folder, which is made when first written to."""
+    """The styles in one folder, which is made when first written to; and those in `builtin`, which stay as they are.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    A style of one's own hides a built-in one of the same name.
+    """
+
+    def __init__(self, folder: Path, builtin: Path = BUILTIN_STYLES) -> None:
+        self.folder, self.builtin = folder, builtin
         self._lock = threading.RLock()
         self._styles: Cache[Style] = Cache(32)
         self._hashes: Cache[str] = Cache(512)
@@ -46,15 +49,16 @@ class StyleLibrary:
 
     def entries(self) -> list[StyleEntry]:
         """All styles by name, broken files among them."""
-        return list_styles(self.folder)
+        return list_styles(self.folder, self.builtin)
 
     def entry(self, name: str) -> StyleEntry:
         """One style by its plain name. Raises NotFound, BadRequest."""
-        return read_entry(self.path(name))
+        path = self.path(name)
+        return replace(read_entry(path), builtin=path.parent == self.builtin)
 
     def path(self, name: str) -> Path:
         """The file of the style with that plain name. Raises NotFound, BadRequest."""
-        return style_path(self.folder, name)
+        return style_path(self.folder, name, self.builtin)
 
     def info(self, name: str) -> StyleInfo:
         """The provenance of a style by its plain name. Raises NotFound, BadRequest, BadCheckpoint."""
@@ -133,13 +137,13 @@ class StyleLibrary:
         return path
 
     def delete(self, name: str) -> None:
-        path, beside = self.path(name), self._beside(name)
+        path, beside = self._own_path(name), self._beside(name)
         writing(path, path.unlink)
         writing(beside, lambda: beside.unlink(missing_ok=True))
 
     def rename(self, old: str, new: str) -> Path:
         """Give the style `old` the name `new`, in its file too. Raises AlreadyExists, NotFound, BadRequest."""
-        source, target = self.path(old), self._new_path(new, overwrite=False)
+        source, target = self._own_path(old), self._new_path(new, overwrite=False)
         style = self.style(old).renamed(new)
         beside, there = self._beside(old), self._beside(new)
         writing(target, lambda: style.save(target))
@@ -152,7 +156,7 @@ class StyleLibrary:
 
     def rewrite(self, style: Style) -> None:
         """Save a style that is there, with something added; its snapshots stay. Raises NotFound, CannotWrite."""
-        path = self.path(style.info.name)
+        path = self._own_path(style.info.name)
         writing(path, lambda: style.save(path))
 
     def choose(self, name: str, iterations: float, thumbnail: np.ndarray | None = None) -> Style:
@@ -167,6 +171,13 @@ class StyleLibrary:
         return style
 
     # Inside
+
+    def _own_path(self, name: str) -> Path:
+        """The file of a style that may be changed. Raises BadRequest for one that came with the program."""
+        path = self.path(name)
+        if path.parent == self.builtin:
+            raise BadRequest(f"The style {name!r} came with the program and stays as it is; make one of another name.")
+        return path
 
     def _beside(self, name: str) -> Path:
         return snapshots_path(self.folder / f"{check_name(name)}{SUFFIX}")

@@ -47,6 +47,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     from ...adaptation.adapt import adapt as train
     from ...adaptation.presets import with_preset
     from ...adaptation.settings import AdaptSettings
+    from ...models.clips import find_clip
     from ...models.store import check_name
 
     preset = params.get("preset")
@@ -56,7 +57,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
         absolute("images", path)
     store, began_s = context.store, time.monotonic()
     check_name(asked.name)
-    if not asked.overwrite and any(entry.name == asked.name for entry in store.styles()):
+    if not asked.overwrite and any(entry.name == asked.name and not entry.builtin for entry in store.styles()):
         raise AlreadyExists(
             f"There is a style called {asked.name!r} already; choose another name or ask to overwrite it."
         )
@@ -75,10 +76,11 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
                 history.setdefault(number, []).append(progress.numbers[number])
         job.report(progress)
 
+    clips = [find_clip(store.root, name, str(store.device)) for name, _ in settings.weighted_clips()]
     generator, watched = store.generator(asked.generator), Job(report, job.cancelled)
     try:
         style = train(
-            generator, settings, name=asked.name, generator_name=asked.generator,
+            generator, settings, name=asked.name, generator_name=asked.generator, clips=clips,
             job=watched, keep=keep, resume=begun, earlier=earlier,
         )  # fmt: skip
     except Cancelled:
@@ -112,7 +114,7 @@ def _begun(context: Context, name: str, partial: str) -> tuple[Style, list[Snaps
     from ...adaptation.measures import Measures
     from ...adaptation.stopping import Snapshot
 
-    there = {entry.name for entry in context.store.styles()}
+    there = {entry.name for entry in context.store.styles() if not entry.builtin}
     found = next((n for n in (partial, name) if n in there), None)
     if found is None:
         raise NotFound(f"There is neither a style {partial!r} nor {name!r} to go on from; start without resume.")

@@ -25,7 +25,7 @@ def style_value(entry: StyleEntry) -> dict[str, Any]:
     if entry.info is None:
         return shown | {"broken": entry.broken or "The file cannot be read."}
     info = {name: plain(value) for name, value in asdict(entry.info).items() if name not in ("name", "settings")}
-    return shown | info | {"snapshots": list(entry.snapshots)}
+    return shown | info | {"snapshots": list(entry.snapshots)} | ({"builtin": True} if entry.builtin else {})
 
 
 def style_warnings(context: Context, generator: str, styles: Iterable[tuple[str, float]]) -> list[str]:

@@ -21,9 +21,10 @@ def status(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
 def models(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     parse("models", params, Nothing)
     from ...adaptation.clip import BUILTIN_CLIPS
+    from ...models.clips import own_clips
 
     clips = [{"name": name, "builtin": True} for name, folder in BUILTIN_CLIPS.items() if folder.is_dir()]
-    clips += [{"name": name, "builtin": False} for name in KNOWN_CLIPS]
+    clips += [{"name": name, "builtin": False} for name in (*own_clips(context.store.root), *KNOWN_CLIPS)]
     generators = context.store.generators()
     value = {"generators": [generator_value(e) for e in generators], "clips": clips}
     return Answer(value=value | {"methods": method_values(generators), "presets": preset_values()})
