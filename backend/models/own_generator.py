@@ -117,8 +117,9 @@ def architecture(size: int, width: float) -> GeneratorConfig:
     )
 
 
-def make_discriminator(kind: str, config: GeneratorConfig, *, wraps: bool, device: str) -> Discriminator:
-    maps = TokenMaps(load_clip("builtin", device))
+def make_discriminator(
+    kind: str, config: GeneratorConfig, maps: TokenMaps, *, wraps: bool, device: str
+) -> Discriminator:
     pixels = None if kind == "features" else PixelDiscriminator(config.resolution, wraps=wraps)
     channels = () if kind == "pixels" else maps.channels
     halvings = 2 if config.resolution < 128 else 3
@@ -144,7 +145,8 @@ def train_own_generator(
     """
     job = job or Job()
     work = prepare(store, name, overwrite=overwrite, processes=processes)
-    torch.manual_seed(settings.seed)
+    maps = TokenMaps(load_clip("builtin", device))
+    torch.manual_seed(settings.seed)  # here: whether the CLIP was loaded before must not decide the first weights
     generator = _first_generator(settings, store).to(device)
     crops = settings.crops(generator.config.resolution)
     folder = read_folder(Path(settings.images).expanduser(), crops, job)
@@ -152,7 +154,9 @@ def train_own_generator(
         for warning in folder.warnings():
             say(warning)
     augmentation = Augmentation(wraps=settings.tileable) if settings.augment else None
-    discriminator = make_discriminator(settings.discriminator, generator.config, wraps=settings.tileable, device=device)
+    discriminator = make_discriminator(
+        settings.discriminator, generator.config, maps, wraps=settings.tileable, device=device
+    )
     trainer = GanTrainer(generator, discriminator, settings.gan, augmentation=augmentation, processes=processes)
     cutter = Cutter(folder.pictures, crops, settings.seed + 1)
     run = GanRun(

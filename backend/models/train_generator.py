@@ -125,9 +125,9 @@ def train_generator(
     """
     for folder in (out.parent, work):  # now, and not when an hour of training is to be saved
         folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(settings.gan.seed)
-    generator = Generator(ARCHITECTURE).to(device)
     maps = TokenMaps(load_clip("builtin", device))
+    torch.manual_seed(settings.gan.seed)  # here: whether the CLIP was loaded before must not decide the first weights
+    generator = Generator(ARCHITECTURE).to(device)
     discriminator = Discriminator(maps, maps.channels, classes=ARCHITECTURE.c_dim).to(device)
     trainer = GanTrainer(generator, discriminator, settings.gan, processes=processes)
     run = GanRun(

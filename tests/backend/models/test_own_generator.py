@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from latent_loom.backend.adaptation.clip import load_clip
 from latent_loom.backend.cli import main
 from latent_loom.backend.errors import AlreadyExists, BadRequest, Cancelled
 from latent_loom.backend.job import Job
 from latent_loom.backend.models import own_generator
 from latent_loom.backend.models.own_generator import OwnTraining, make_discriminator, train_own_generator
 from latent_loom.backend.models.store import Store
+from latent_loom.backend.models.train_generator import TokenMaps
 from latent_loom.stylegan2.errors import CheckpointError
 from PIL import Image
 
@@ -70,9 +72,10 @@ def test_somebody_elses_generator_is_not_replaced_and_other_settings_do_not_cont
 
 @pytest.mark.parametrize("kind", own_generator.DISCRIMINATORS)
 def test_every_discriminator_judges_every_size_and_teaches(kind):
+    maps = TokenMaps(load_clip("builtin"))
     for size in own_generator.CHANNELS:
         config = own_generator.architecture(size, 0.25)
-        discriminator = make_discriminator(kind, config, wraps=False, device="cpu")
+        discriminator = make_discriminator(kind, config, maps, wraps=False, device="cpu")
         images = torch.rand(2, 3, size, size, requires_grad=True)
         scores = discriminator.score(discriminator.look(images))
         assert len(scores) == {"features": 5, "pixels": 1, "both": 5}[kind]
