@@ -31,6 +31,10 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..adaptation.clip import BUILTIN_CLIPS, BUILTIN_FOLDER
     from ..models import appraisal
 
+    if args.threads:
+        import torch
+
+        torch.set_num_threads(args.threads)
     generator = _generator(args)
     extent = appraisal.QUICK if args.quick else appraisal.Extent()
     with console.job("bench models") as job:
@@ -42,6 +46,10 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         files = sorted((args.styles or BUILTIN_FOLDER / "styles").glob("*.safetensors"))
         value["styles"] = appraisal.appraise_styles(generator, files, extent, job)
     value["bytes"] = appraisal.shipped_bytes(BUILTIN_FOLDER)
+    if args.sheets:
+        from ..models.model_sheets import write_sheets
+
+        value["sheets"] = [str(path) for path in write_sheets(generator, files, args.sheets)]
     for line in _lines(value):
         console.say(line)
     return value

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 
-def test_every_number_is_reported_for_any_generator(loom, data):
-    done = loom("bench", "models", "--quick", "--generator", data / "generators" / "tiny.safetensors")
+def test_every_number_is_reported_for_any_generator_and_its_sheets_are_written(loom, data, tmp_path):
+    line = ("bench", "models", "--quick", "--generator", data / "generators" / "tiny.safetensors")
+    done = loom(*line, "--sheets", tmp_path)
     assert done.code == 0, done.complaint
-    assert set(done.value) == {"clips", "generator", "styles", "bytes"}
+    assert set(done.value) == {"clips", "generator", "styles", "bytes", "sheets"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["textures.jpg", "walks.jpg"]
     for clip in done.value["clips"].values():
         assert set(clip) == {"retrieval_top1", "family", "condition"} and all(0 <= v <= 1 for v in clip.values())
     made = done.value["generator"]
