@@ -18,7 +18,8 @@ from ...stylegan2.networks import Generator
 from ..adaptation.clip import Clip, load_clip
 from ..adaptation.style import Style
 from ..job import Job
-from ..textures.seam import repeat_score, seam_scores
+from ..textures.repeat import repeat_score
+from ..textures.seam import seam_scores
 from .fidelity import fidelity
 from .procedural.captions import FAMILY_NAMES
 from .samples import as_pixels, generated, labels_of, renders
@@ -101,7 +102,7 @@ def appraise_generator(generator: Generator, extent: Extent, job: Job) -> dict[s
         "fidelity": fidelity(real, _embed(judge, made)).as_dict(),
         "floor": fidelity(real, other).as_dict(),
         "seam": [round(score, 3) for score in seams],
-        "repeat": round(max(repeat_score(picture, size) for picture in large), 3),
+        "repeat": round(max(repeat_score(picture, size) or 0.0 for picture in large), 3),
         **_rounded(
             {
                 "path_length": path_length(generator, judge, extent.pairs),
