@@ -26,6 +26,7 @@ from .ops.low_rank import LowRank
 from .ops.modulation import convolve, demodulation, modulated_convolve
 from .ops.padding import wrap, zero_padding
 from .ops.resample import normalise_taps, upsample
+from .ops.sparing import finish_sparing
 from .ops.strips import by_strips, strip_heights
 
 
@@ -120,7 +121,15 @@ class StyledConv(nn.Module):
         self.eps = config.demodulation_eps * (9 * c_in if config.eps_per_tap else 1)
         self.clamp = config.conv_clamp
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, tile: str, update: LowRank | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        w: Tensor,
+        noise: Tensor | None,
+        tile: str,
+        update: LowRank | None = None,
+        sparing: bool = False,
+    ) -> Tensor:
         """x [N, I, H, W], w [N, w_dim], noise [N or 1, 1, H', W'], a change of the weight -> [N, O, H', W']."""
         s = self.affine(w)
         if update is None:
@@ -132,7 +141,8 @@ class StyledConv(nn.Module):
             y = modulated_convolve(x, weight.detach(), s, tile=tile, up_taps=self.up_taps)
             if torch.is_grad_enabled():
                 y = update.traced(y, x, s, tile=tile, up_taps=self.up_taps)
-        return finish(y, d, self.bias, noise, self.noise_strength, self.clamp)
+        last = finish_sparing if sparing else finish
+        return last(y, d, self.bias, noise, self.noise_strength, self.clamp)
 
     def of_one(self, w: Tensor, tile: str, update: LowRank | None) -> Callable[..., Tensor]:
         """The layer for one picture, w [1, w_dim], with the style in its kernel: a function (x, noise, out) -> rows.
@@ -196,6 +206,7 @@ class Block(nn.Module):
         updates: Sequence[LowRank | None],
         *,
         keep: bool = True,
+        sparing: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """The features and the colours of this resolution.
 
@@ -203,14 +214,15 @@ class Block(nn.Module):
         ws              [N, 3, w_dim] of conv0, conv1 and torgb; [N, 2, w_dim] in the first block
         noise, updates  one for each convolution
         keep            False = the features need not be kept; what is returned for them may be empty
+        sparing         for training: no strips, whose kernels depend on the style and so would need gradients
         """
         *convs, last = ws.unbind(1)
         if len(convs) == 2:
-            heights = strip_heights(x, self.conv1.weight.shape[0])
+            heights = None if sparing else strip_heights(x, self.conv1.weight.shape[0])
             if heights is not None:
                 return self._by_strips(x, heights, ws, noise, tile, updates, keep)
-            x = self.conv0(x, convs[0], noise[0], tile, updates[0])
-        x = self.conv1(x, convs[-1], noise[-1], tile, updates[-1])
+            x = self.conv0(x, convs[0], noise[0], tile, updates[0], sparing)
+        x = self.conv1(x, convs[-1], noise[-1], tile, updates[-1], sparing)
         return x, self.torgb(x, last)
 
     def _by_strips(
@@ -281,10 +293,12 @@ class Synthesis(nn.Module):
         start: Partway | None = None,
         stop: int | None = None,
         updates: collections.abc.Mapping[str, LowRank] | None = None,
+        sparing: bool = False,
     ) -> Partway:
         """Run the blocks from `start` (None = from the constant) up to, but without, block `stop` (None = all).
 
         updates  low-rank changes of convolutions by layer name ("b8.conv0"); the rest as in `Generator.synthesize`
+        sparing  keep less for the backward pass, which can then be gone through once
         """
         inputs, updates = inputs or SynthesisInputs(), updates or {}
         tile = self.config.tile if tile is None else check_tile(tile)
@@ -299,7 +313,9 @@ class Synthesis(nn.Module):
             # a block's ToRGB shares its w with the next conv0
             block_ws = ws[:, convs.start : convs.stop + 1]
             keep = index + 1 < self.config.blocks
-            x, rgb = self.block(index)(x, block_ws, noise[convs.start : convs.stop], tile, own, keep=keep)
+            x, rgb = self.block(index)(
+                x, block_ws, noise[convs.start : convs.stop], tile, own, keep=keep, sparing=sparing
+            )
             image = rgb if image is None else upsample(image, self.taps, tile) + rgb
         return Partway(block=stop, x=x, image=image)
 

@@ -136,7 +136,7 @@ class StyleGAN2Subject:
 
     def pictures(self, drawn: Drawn, tensors: Mapping[str, Tensor] | None = None, *, full: bool = False) -> Tensor:
         stop = self.generator.config.blocks if full else self.blocks
-        return _image(self._run(drawn, stop=stop, tensors=tensors))
+        return _image(self._run(drawn, stop=stop, tensors=tensors, sparing=torch.is_grad_enabled()))
 
     def _changed(self, drawn: Drawn, tensors: Mapping[str, Tensor], trunk: Partway) -> Partway:
         if not self.checkpointing:
@@ -152,8 +152,12 @@ class StyleGAN2Subject:
         start: Partway | None = None,
         stop: int,
         tensors: Mapping[str, Tensor] | None = None,
+        sparing: bool = True,
     ) -> Partway:
-        """The source's parameters plus the deltas of `tensors`, through some blocks."""
+        """The source's parameters plus the deltas of `tensors`, through some blocks.
+
+        sparing  both pictures of a pair are made so, since only then are they equal bit for bit at the start
+        """
         parameters, updates, dense = self.parameters(), {}, {}
         for name, tensor in (tensors or {}).items():
             if name.endswith(UP):
@@ -162,7 +166,7 @@ class StyleGAN2Subject:
             elif not name.endswith(DOWN):
                 dense[name] = tensor
         changed = {name.removeprefix(PREFIX): parameters[name] + delta for name, delta in expand(dense).items()}
-        options = {"tile": self.tile, "start": start, "stop": stop, "updates": updates}
+        options = {"tile": self.tile, "start": start, "stop": stop, "updates": updates, "sparing": sparing}
         return functional_call(self.generator.synthesis, changed, (drawn.ws, drawn.inputs), options)
 
     def cost(self, names: Sequence[str]) -> Cost:

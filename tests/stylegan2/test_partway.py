@@ -68,3 +68,22 @@ def test_a_low_rank_update_leaves_the_weight_itself_without_a_gradient(drawn):
     generator.requires_grad_(False)
     generator.synthesis(ws, inputs, updates={"b8.conv0": LowRank(up, down)}).image.sum().backward()
     assert weight.grad is None and up.grad is not None
+
+
+@pytest.mark.parametrize("clamp", [None, 0.8])
+def test_sparing_synthesis_has_the_bits_and_the_gradients_of_the_ordinary_one(make_generator, clamp):
+    generator = make_generator(resolution=16, tile="x", conv_clamp=clamp)
+    rng = torch.Generator().manual_seed(0)
+    ws = generator.map(torch.randn(2, generator.config.z_dim, generator=rng)).detach().requires_grad_(True)
+    inputs = sample_inputs(generator.config, 2, generator=rng)
+    names = [f"synthesis.b8.conv1.{n}" for n in ("bias", "noise_strength", "affine.bias", "weight")]
+    trained = [ws, *(generator.get_parameter(name).requires_grad_(True) for name in names)]
+
+    def gradients(sparing: bool):
+        picture = generator.synthesis(ws, inputs, sparing=sparing).image
+        return picture.detach(), torch.autograd.grad((picture * picture.detach().sin()).sum(), trained)
+
+    (expected, ordinary), (picture, found) = gradients(False), gradients(True)
+    assert torch.equal(picture, expected)
+    for a, b in zip(found, ordinary, strict=True):
+        assert torch.allclose(a, b, rtol=1e-3, atol=1e-4 * b.abs().max())
