@@ -58,7 +58,13 @@ class Main(LoomPanel):
         if session.notice:
             _draw_lines(layout, session.notice, "CHECKMARK", _columns(context))
         if session.connected:
-            layout.prop_search(settings, "generator", context.window_manager.loom, "generators", icon="TEXTURE")
+            row = layout.row(align=True)
+            row.prop_search(settings, "generator", context.window_manager.loom, "generators", icon="TEXTURE")
+            job = session.running("import")
+            if job is None:
+                row.operator("loom.import_generator", text="", icon="IMPORT")
+            else:
+                _draw_job(layout, job)
 
 
 class Adapt(LoomPanel):

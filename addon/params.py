@@ -11,8 +11,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 PBR_MAPS = ("normal", "height", "roughness", "ao")
 MAX_SEEDS = 10_000
@@ -123,6 +124,21 @@ def adapt(
         "preview_every": preview_every,
         "overwrite": overwrite,
     }
+
+
+def import_generator(*, file: str, url: str, sha256: str, name: str, overwrite: bool) -> dict[str, Any]:
+    """Params of `import`: of a file or, where that is empty, of an address. Raises BadInput."""
+    url = url.strip()
+    if not file and not url:
+        raise BadInput("Choose the checkpoint: a .pkl, .pt or .safetensors on disk, or the address of one.")
+    if not file and not url.startswith(("https://", "http://")):
+        raise BadInput(f"{url!r} is no address of a file; it begins with https:// or http://.")
+    last = file.replace("\\", "/") if file else unquote(urlsplit(url).path)
+    wanted = name_from(name or PurePosixPath(last).stem)
+    if not wanted:
+        raise BadInput("Give the generator a name of letters or digits.")
+    params = {"name": wanted, "overwrite": overwrite} | ({"file": file} if file else {"url": url})
+    return params | ({"sha256": sha256.strip()} if sha256.strip() else {})
 
 
 def generate(look: Look, *, seeds: Sequence[int], name: str, out: Path | None) -> dict[str, Any]:

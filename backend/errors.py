@@ -7,6 +7,7 @@
     + AlreadyExists            already_exists   a name is taken
     + CannotWrite              cannot_write     a folder or file cannot be written
     + BadCheckpoint            bad_checkpoint   a model file is truncated, foreign, unsafe or unsupported
+    + DownloadFailed   download_failed  a file cannot be fetched, or not now; what came of it is kept
     + OutOfMemory              out_of_memory    the device has too little memory for this
     + NonFinite                non_finite       an adaptation diverged
     + Cancelled                cancelled        the user stopped it; what was finished is kept
@@ -49,6 +50,11 @@ class CannotWrite(LoomError):
 
 class BadCheckpoint(LoomError):
     code = "bad_checkpoint"
+
+
+class DownloadFailed(LoomError):
+    code = "download_failed"
+    retryable = True
 
 
 class OutOfMemory(LoomError):

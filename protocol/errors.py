@@ -11,6 +11,7 @@ RequestError                      the peer answered `error`; .code .retryable
 + AlreadyExists                   already_exists    a name is taken
 + CannotWrite                     cannot_write      a folder or file cannot be written
 + BadCheckpoint                   bad_checkpoint    a model file is truncated, foreign, unsafe or unsupported
++ DownloadFailed                  download_failed   a file cannot be fetched, or not now; what came of it is kept
 + OutOfMemory                     out_of_memory     the device has too little memory for this
 + NonFinite                       non_finite        an adaptation diverged
 + Cancelled                       cancelled         the user stopped it; what was finished is kept
@@ -82,6 +83,11 @@ class CannotWrite(RequestError):
 
 class BadCheckpoint(RequestError):
     code = "bad_checkpoint"
+
+
+class DownloadFailed(RequestError):
+    code = "download_failed"
+    retryable = True
 
 
 class OutOfMemory(RequestError):

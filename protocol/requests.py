@@ -79,7 +79,12 @@ REQUESTS: dict[str, RequestType] = {
             optional=("jobs", "file", "resume"),
             value=("out", "manifest", "written", "skipped", "failed", "seconds"),
         ),
-        RequestType(name="import", required=("file", "name"), optional=("overwrite",), value=("generator",)),
+        RequestType(
+            name="import",
+            required=("name",),
+            optional=("file", "url", "sha256", "overwrite"),
+            value=("generator",),
+        ),
         RequestType(
             name="export",
             required=("file",),

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything the artist can do, one subject a file."""
 
-from . import adapt, apply, backend, batch, generate, setup, styles, walk
+from . import adapt, apply, backend, batch, checkpoint, generate, setup, styles, walk
 
 CLASSES = (
     *backend.CLASSES,
     *setup.CLASSES,
+    *checkpoint.CLASSES,
     *adapt.CLASSES,
     *styles.CLASSES,
     *generate.CLASSES,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from ..errors import NotFound
+from ..models.download import name_of
 from . import values
 from .adapt import name_from
 from .console import Console
@@ -15,8 +17,14 @@ from .options import add_common
 
 def add(commands) -> None:
     parser = commands.add_parser("import", help="take in a StyleGAN2 checkpoint (.pkl, .pt or .safetensors)")
-    parser.add_argument("file", type=values.path, metavar="FILE", help="the checkpoint; no code in it is ever run")
+    parser.add_argument(
+        "source",
+        type=values.source,
+        metavar="FILE|URL",
+        help="the checkpoint, or its address; no code in it is ever run",
+    )
     parser.add_argument("--name", metavar="NAME", help="name of the new generator (default: from the file's name)")
+    parser.add_argument("--sha256", metavar="HEX", help="refuse the file unless it has this SHA-256")
     parser.add_argument("--overwrite", action="store_true", help="replace a generator of the same name")
     add_common(parser)
     parser.set_defaults(run=run_import)
@@ -33,13 +41,15 @@ def add(commands) -> None:
 
 
 def run_import(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    if not args.file.exists():
-        raise NotFound(f"There is no file {str(args.file)!r}; check the path.")
-    params = {
-        "file": str(args.file.absolute()),
-        "name": args.name or name_from(args.file.stem),
-        "overwrite": args.overwrite,
-    }
+    params: dict[str, Any] = {"overwrite": args.overwrite}
+    if isinstance(args.source, Path):
+        if not args.source.exists():
+            raise NotFound(f"There is no file {str(args.source)!r}; check the path.")
+        params |= {"file": str(args.source.absolute()), "name": args.name or name_from(args.source.stem)}
+    else:
+        params |= {"url": args.source, "name": args.name or name_from(Path(name_of(args.source)).stem)}
+    if args.sha256:
+        params["sha256"] = args.sha256
     value = call(args, console, "import", params)
     generator = value["generator"]
     console.say(

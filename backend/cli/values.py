@@ -152,6 +152,16 @@ def path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def source(text: str) -> Path | str:
+    """A path, or an address as text: whatever has a scheme like `https://`."""
+    if "://" in text:
+        from ..models.web import check_address
+
+        _told(check_address, text)
+        return text
+    return path(text)
+
+
 def _told(read: Callable[[Any], Any], value: Any) -> Any:
     """`read(value)`, with its refusal as argparse's."""
     try:

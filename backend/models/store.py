@@ -108,6 +108,10 @@ class Store:
         with self._lock:
             return self._directions.get(key, lambda: sefa(generator, layers=layers))
 
+    def check_new_generator(self, name: str, *, overwrite: bool = False) -> None:
+        """Raise what `add_generator` would for this name, before the work."""
+        self._new_path(name, overwrite)
+
     def add_generator(
         self, generator: Generator, name: str, *, overwrite: bool = False, metadata: dict[str, str] | None = None
     ) -> GeneratorEntry:

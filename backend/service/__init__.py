@@ -1,4 +1,4 @@
-"""The service: one ROUTER, one worker that owns the device, and a desk for what needs no device.
+"""The service: one ROUTER, one worker that owns the device, and a desk and a door for what needs no device.
 
 settings.py    what `serve` is told
 parameters.py  the one place that turns a request's parameters into settings

@@ -24,7 +24,7 @@ from ..job import Job, Progress
 from .auth import Doorkeeper
 from .device import Device
 from .eta import Eta
-from .handlers import AT_ONCE, AT_THE_DESK, HANDLERS, Answer, Context
+from .handlers import AT_ONCE, AT_THE_DESK, AT_THE_DOOR, HANDLERS, Answer, Context
 from .jobs import Line, Ticket
 from .outbox import Outbox, Wakeup
 from .worker import Worker
@@ -61,7 +61,7 @@ class Loop:
         self._device = device
         self._stop = stop
         self._outbox = Outbox(wakeup)
-        self._workers = {name: Worker(name, self._handle, self._outbox) for name in ("device", "desk")}
+        self._workers = {name: Worker(name, self._handle, self._outbox) for name in ("device", "desk", "door")}
         self._lines = {name: Line() for name in self._workers}
         self._etas: dict[Ticket, Eta] = {}
 
@@ -157,7 +157,8 @@ class Loop:
             self._machine.started(peer, request.id)
             self._finish(ticket, self._at_once(ticket))
             return
-        self._lines["desk" if request.type in AT_THE_DESK else "device"].put(ticket)
+        where = "desk" if request.type in AT_THE_DESK else "door" if request.type in AT_THE_DOOR else "device"
+        self._lines[where].put(ticket)
         self._dispatch()
 
     def _dispatch(self) -> None:

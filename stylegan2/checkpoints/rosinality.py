@@ -8,12 +8,14 @@ compared with.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..config import GeneratorConfig
 from ..errors import CannotExport, ForeignCheckpoint, UnsupportedArchitecture
 from ..networks import Generator, LayerInfo
 from ..ops.resample import normalise_taps
@@ -23,6 +25,7 @@ from .nvlabs import filter_taps
 from .stored_tensors import plain_state
 
 EXPORT_SIZES = (4, 1024)
+CLAMP_PICTURES = 4
 
 
 def layer_name(layer: LayerInfo) -> str:
@@ -129,14 +132,16 @@ def _count(shape: tuple[int, ...]) -> int:
     return torch.Size(shape).numel()
 
 
-def export_rosinality(generator: Generator, path: Path | str) -> None:
+def export_rosinality(generator: Generator, path: Path | str) -> list[str]:
     """Write {g_ema, latent_avg} that loads strictly into rosinality's Generator(resolution, w_dim, mapping_layers, m).
 
-    Tileable padding has no place in that format: the file gives the same picture only with zero padding.
-    Noise maps that the generator does not carry are drawn from seed 0.
+    Returns what that format cannot carry, in sentences. Noise maps that the generator does not
+    carry are drawn from seeds of their own.
     Raises  CannotExport if that code has no such generator; OSError
     """
     reasons = _obstacles(generator)
+    if not reasons and not _clamp_is_idle(generator):
+        reasons = ["its activations reach the clamp that they were trained with"]
     if reasons:
         raise CannotExport(
             f"rosinality's format has no place for this generator ({'; '.join(reasons)}): export it as safetensors."
@@ -173,6 +178,41 @@ def export_rosinality(generator: Generator, path: Path | str) -> None:
     tensors = {name: tensor.clone().contiguous() for name, tensor in out.items()}
     with replacing(Path(path)) as file:
         torch.save({"g_ema": tensors, "latent_avg": state["mapping.w_avg"].clone()}, file)
+    return _losses(config)
+
+
+def _losses(config: GeneratorConfig) -> list[str]:
+    found = []
+    if config.tile != "none":
+        found.append(
+            "Tileable padding cannot travel in rosinality's format: there the pictures are not seamless, and along "
+            "their edges they differ; safetensors keeps it."
+        )
+    if config.conv_clamp is not None:
+        found.append(
+            f"Its activations are clamped at {config.conv_clamp:g}, which rosinality's format cannot say; "
+            f"{CLAMP_PICTURES} pictures were the same without."
+        )
+    return found
+
+
+def _clamp_is_idle(generator: Generator) -> bool:
+    """Whether pictures of seeded latents are the same without the clamp: it guards half precision, and seldom acts."""
+    if generator.config.conv_clamp is None:
+        return True
+    with torch.device("meta"):
+        free = Generator(replace(generator.config, conv_clamp=None))
+    free.load_state_dict(generator.state_dict(), assign=True)
+    draw = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for _ in range(CLAMP_PICTURES):
+            ws = generator.map(
+                torch.randn(1, generator.config.z_dim, generator=draw).to(generator.mapping.w_avg.device)
+            )
+            clamped, unclamped = generator.synthesize(ws), free.synthesize(ws)
+            if (clamped - unclamped).abs().max() > 1e-4 * unclamped.abs().max():
+                return False
+    return True
 
 
 def _obstacles(generator: Generator) -> list[str]:
@@ -185,8 +225,6 @@ def _obstacles(generator: Generator) -> list[str]:
         found.append("z, w and the mapping layers differ in width")
     if c.mapping_lr_multiplier != 0.01:
         found.append("its mapping learns at another rate than .01")
-    if c.conv_clamp is not None:
-        found.append("its activations are clamped")
     if c.image_channels != 3 or c.const_size != 4:
         found.append("its constant or its colours have other sizes")
     if c.input_map:

@@ -32,6 +32,7 @@ from PIL import Image
 from zmq.auth.thread import ThreadAuthenticator
 
 STYLES: list[dict[str, Any]] = []
+GENERATORS: list[dict[str, Any]] = [{"name": "builtin", "resolution": 64}]
 
 
 class RefusedError(Exception):
@@ -53,7 +54,7 @@ def clouds(seed: int, size: tuple[int, int]) -> np.ndarray:
 def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield ("progress", fields) while working and ("result", (value, arrays)) at the end."""
     if type == "models":
-        yield "result", ({"generators": [{"name": "builtin", "resolution": 64}], "clips": []}, {})
+        yield "result", ({"generators": GENERATORS, "clips": []}, {})
     elif type == "styles":
         yield "result", ({"styles": STYLES}, {})
     elif type == "adapt":
@@ -62,6 +63,12 @@ def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from pictures(type, params)
     elif type == "batch":
         yield from batch(params)
+    elif type == "import":
+        if "missing" in params.get("url", ""):
+            raise RefusedError("not_found", "example.org has no file at this address (404); check the address.")
+        GENERATORS.append({"name": params["name"], "resolution": 256})
+        yield "progress", {"done": 1, "total": 1, "stage": "downloading (MB)"}
+        yield "result", ({"generator": GENERATORS[-1]}, {})
     elif type == "delete_style":
         STYLES[:] = [style for style in STYLES if style["name"] != params["name"]]
         yield "result", ({}, {})

@@ -69,7 +69,7 @@ def every_panel_draws_in_every_state():
         session.trouble = part("troubles").no_backend() if state == states.OFF else None
         jobs = {
             number: job.Job(id=number, type=type, title=type, done=1, total=3, eta_s=70, numbers={"direction": 0.5})
-            for number, type in enumerate(("adapt", "generate", "walk", "batch"))
+            for number, type in enumerate(("adapt", "generate", "walk", "batch", "import"))
         }
         for session.jobs in (jobs, {}):  # at work, every button is a Cancel
             for panel in panels.CLASSES:
@@ -408,6 +408,59 @@ def a_style_is_deleted_from_mix_and_backend():
     assert not bpy.context.scene.loom.styles
     bpy.ops.loom.refresh()
     assert not bpy.context.window_manager.loom.styles
+
+
+def a_checkpoint_on_disk_becomes_the_generator_of_the_scene():
+    file = given.out / "My Model.pkl"
+    file.write_bytes(b"x")
+    bpy.ops.loom.import_generator(source="FILE", filepath=str(file))
+    assert bpy.context.scene.loom.generator == "my-model"
+    bpy.ops.loom.refresh()
+    assert "my-model" in bpy.context.window_manager.loom.generators
+
+
+def an_address_is_fetched_only_online_and_only_after_agreeing():
+    system, url = bpy.context.preferences.system, "https://example.org/models/ffhq.pkl"
+
+    def fetch(**more):
+        return bpy.ops.loom.import_generator(source="URL", url=url, **more)
+
+    system.use_online_access = False
+    fails_with(lambda: fetch(agreed=True), "stay offline", "file from disk")
+    system.use_online_access = True
+    try:
+        fails_with(fetch, "Nothing was fetched", "example.org")
+        assert not part("runtime").session().jobs and bpy.context.scene.loom.generator == "builtin"
+        fetch(agreed=True)
+        assert bpy.context.scene.loom.generator == "ffhq"
+        url = "https://example.org/missing.pkl"
+        fails_with(lambda: fetch(agreed=True), "404")
+    finally:
+        system.use_online_access = False
+
+
+def the_import_dialog_draws_for_both_places_online_or_not():
+    seen = []
+
+    class Layout:
+        def __getattr__(self, name):
+            return lambda *args, **named: self
+
+        def prop(self, data, name, **named):
+            seen.append(name)
+
+        def label(self, text="", icon="NONE"):
+            assert text
+            _check_icon(icon)
+
+    draw = part("operators.checkpoint").LOOM_OT_import_generator.draw
+    for source in ("FILE", "URL"):
+        for online in (False, True):
+            bpy.context.preferences.system.use_online_access = online
+            seen.clear()
+            draw(types.SimpleNamespace(layout=Layout(), source=source, url="https://example.org/x.pkl"), bpy.context)
+            assert ("agreed" in seen) == (source == "URL" and online)
+    bpy.context.preferences.system.use_online_access = False
 
 
 class _WithWindow:

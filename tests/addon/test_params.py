@@ -95,3 +95,27 @@ def test_a_set_has_an_item_for_each_style_or_one_for_the_mix(tmp_path):
 def test_a_set_without_styles_is_named_after_the_generator(tmp_path):
     sent = params.batch(Look(), seeds=[0], each_style=True, file_format="png", out=tmp_path)
     assert [item["name"] for item in sent["jobs"]["items"]] == ["builtin"]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"file": "/a/My Model.pkl"}, {"file": "/a/My Model.pkl", "name": "my-model"}),
+        ({"file": "C:\\models\\ffhq.pkl"}, {"file": "C:\\models\\ffhq.pkl", "name": "ffhq"}),
+        ({"url": " https://x.org/My%20Model.pt?x=1 "}, {"url": "https://x.org/My%20Model.pt?x=1", "name": "my-model"}),
+        ({"url": "http://x.org/a.pkl", "sha256": " ab "}, {"url": "http://x.org/a.pkl", "sha256": "ab", "name": "a"}),
+        ({"file": "/a.pkl", "name": "Big B"}, {"file": "/a.pkl", "name": "big-b"}),
+    ],
+)  # fmt: skip
+def test_an_import_is_of_a_file_or_an_address_and_has_a_name(given, wanted):
+    empty = {"file": "", "url": "", "sha256": "", "name": "", "overwrite": False}
+    assert params.import_generator(**{**empty, **given}) == {"overwrite": False, **wanted}
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"url": "file:///etc/passwd"}, {"url": "x.org/a.pkl"}, {"url": "https://x.org/"}]
+)
+def test_an_import_of_nothing_is_refused(given):
+    empty = {"file": "", "url": "", "sha256": "", "name": "", "overwrite": False}
+    with pytest.raises(params.BadInput):
+        params.import_generator(**{**empty, **given})

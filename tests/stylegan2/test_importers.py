@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -264,7 +266,6 @@ def test_an_exported_file_loads_without_running_code_and_has_every_name(exportab
         ({}, "channel counts"),
         ({"c_dim": 2}, "classes"),
         ({"z_dim": 4}, "differ in width"),
-        ({"conv_clamp": 1.0}, "clamped"),
         ({"input_map": 1.0}, "random input map"),
         ({"const_size": 1}, "constant"),
         ({"mapping_lr_multiplier": 1.0}, "rate"),
@@ -274,6 +275,31 @@ def test_what_rosinality_cannot_have_goes_to_safetensors(make_generator, tmp_pat
     with pytest.raises(CannotExport, match=f"{reason}.*export it as safetensors"):
         export_rosinality(make_generator(**settings), tmp_path / "x.pt")
     assert not list(tmp_path.iterdir())
+
+
+def clamped(generator, limit):
+    made = Generator(replace(generator.config, conv_clamp=limit)).requires_grad_(False).eval()
+    made.load_state_dict(generator.state_dict())
+    return made
+
+
+def test_a_clamp_that_never_acts_is_left_out_and_told(exportable, tmp_path):
+    (note,) = export_rosinality(clamped(exportable, 256.0), tmp_path / "x.pt")
+    assert "clamped at 256" in note and "4 pictures were the same without" in note
+    assert torch.allclose(pictures(import_checkpoint(tmp_path / "x.pt")), pictures(exportable), atol=1e-5)
+
+
+def test_a_clamp_that_acts_goes_to_safetensors(exportable, tmp_path):
+    with pytest.raises(CannotExport, match=r"reach the clamp.*export it as safetensors"):
+        export_rosinality(clamped(exportable, 0.5), tmp_path / "x.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_format_cannot_carry_is_told(exportable, tmp_path):
+    assert export_rosinality(exportable, tmp_path / "x.pt") == []
+    tileable = Generator(replace(exportable.config, tile="xy")).requires_grad_(False).eval()
+    (note,) = export_rosinality(tileable, tmp_path / "y.pt")
+    assert "Tileable padding cannot travel" in note
 
 
 def test_layers_have_rosinalitys_names(make_generator):

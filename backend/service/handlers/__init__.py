@@ -33,7 +33,17 @@ from .style_files import (
 )
 from .textures import batch, directions, generate, walk
 
-__all__ = ["AT_ONCE", "AT_THE_DESK", "HANDLERS", "PARTIAL", "Answer", "Context", "Handler", "idle_status"]
+__all__ = [
+    "AT_ONCE",
+    "AT_THE_DESK",
+    "AT_THE_DOOR",
+    "HANDLERS",
+    "PARTIAL",
+    "Answer",
+    "Context",
+    "Handler",
+    "idle_status",
+]
 
 Handler = Callable[[Context, Mapping[str, Any], Mapping[str, np.ndarray], Job], Answer]
 
@@ -67,6 +77,9 @@ AT_THE_DESK = frozenset(
     {"models", "styles", "show_style", "rename_style", "delete_style", "textures", "delete_texture"}
 )
 """Requests that compute nothing: they need not wait for the device's worker."""
+
+AT_THE_DOOR = frozenset({"import"})
+"""Requests that may wait minutes for the network: they hold up neither the device nor the lists."""
 
 AT_ONCE = frozenset({"status"})
 """Requests that only read what the I/O thread knows."""

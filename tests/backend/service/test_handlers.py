@@ -17,7 +17,7 @@ from latent_loom.backend.errors import (
     as_loom_error,
 )
 from latent_loom.backend.job import Job
-from latent_loom.backend.service.handlers import AT_ONCE, AT_THE_DESK, HANDLERS, PARTIAL, Context
+from latent_loom.backend.service.handlers import AT_ONCE, AT_THE_DESK, AT_THE_DOOR, HANDLERS, PARTIAL, Context
 from latent_loom.protocol import frames
 from latent_loom.protocol.requests import REQUESTS
 from latent_loom.stylegan2.errors import StyleGAN2Error
@@ -44,7 +44,7 @@ def add_style(store, name="mossy"):
 
 def test_there_is_a_handler_for_every_request_and_for_nothing_else():
     assert set(HANDLERS) == set(REQUESTS) - {"shutdown"}
-    assert set(HANDLERS) >= AT_THE_DESK | AT_ONCE
+    assert set(HANDLERS) >= AT_THE_DESK | AT_THE_DOOR | AT_ONCE
 
 
 def test_every_handler_takes_every_parameter_of_the_table_by_name(call):
