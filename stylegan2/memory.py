@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .config import GeneratorConfig
 from .inputs import Grid, conv_sizes
+from .ops.strips import STRIP_BYTES
 
 FLOAT = 4
 """Bytes of a float32."""
@@ -16,23 +17,32 @@ FLOAT = 4
 MARGIN = 1.15
 """For what libraries and the allocator take besides."""
 
+STRIPS_AT_ONCE = 6
+"""What the operations on one strip hold, in strips."""
 
-def activation_bytes(config: GeneratorConfig, plane: Grid, blocks: range) -> int:
+
+def activation_bytes(config: GeneratorConfig, plane: Grid, blocks: range, *, strips: bool) -> int:
     """The most that running `blocks` takes for one picture, the activations they begin with included.
 
-    plane  (height, width) of the output of the first of them
+    plane   (height, width) of the output of the first of them
+    strips  whether large planes are worked on by strips of rows, as they are on a processor (`ops.strips`)
     """
     area = plane[0] * plane[1]
-    return max(_block_bytes(config, index, area << 2 * step) for step, index in enumerate(blocks))
+    return max(_block_bytes(config, index, area << 2 * step, strips) for step, index in enumerate(blocks))
 
 
-def _block_bytes(config: GeneratorConfig, index: int, area: int) -> int:
-    c_in, c, colours = config.channels[max(index - 1, 0)], config.channels[index], config.image_channels
-    # x, x scaled by the style, the same padded: a quarter of the area; the transposed convolution's result in two
-    # formats, cut to size, and filtered
-    up = (3 * c_in / 4 + 4 * c) * area if index else 0
+def _block_bytes(config: GeneratorConfig, index: int, area: int, strips: bool) -> int:
+    c_in, c = config.channels[max(index - 1, 0)], config.channels[index]
+    colours = (
+        4 * config.image_channels * area
+    )  # the sum so far, up-sampled by one axis and the other, and what is added
+    if strips and index and FLOAT * c * area > STRIP_BYTES:
+        kept = c * area if index + 1 < config.blocks else 0
+        return FLOAT * (c_in * area // 4 + kept + colours) + STRIPS_AT_ONCE * STRIP_BYTES
+    # x, x scaled by the style, the same padded: a quarter of the area; the result in two formats, cut, and filtered
+    up = 3 * c_in * area // 4 + 4 * c * area if index else 0
     same = 4 * c * area  # x, x scaled by the style, the same padded, the result
-    return round(MARGIN * FLOAT * (max(up, same) + 2 * colours * area))
+    return round(MARGIN * FLOAT * (max(up, same) + colours))
 
 
 def input_bytes(config: GeneratorConfig, grid: Grid) -> int:

@@ -186,7 +186,8 @@ class _Run:
         before = self.done
         try:
             config = self.store.generator(item.generator).config
-            check_memory(predicted_mib(config, item.size, item.tile, item.maps), self.store.device, item.size)
+            device = self.store.device
+            check_memory(predicted_mib(config, item.size, item.tile, item.maps, device), device, item.size)
             for seed, strength in item.textures:
                 self.job.check()
                 self.picture(item, seed, strength)

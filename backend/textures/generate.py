@@ -134,7 +134,7 @@ def generate(
 
 def announce(store: Store, look: Look, total: int, job: Job) -> int:
     """Say what memory a texture takes before it is taken: MiB. Raises OutOfMemory where there is not as much."""
-    memory_mib = predicted_mib(store.generator(look.generator).config, look.size, look.tile, look.maps)
+    memory_mib = predicted_mib(store.generator(look.generator).config, look.size, look.tile, look.maps, store.device)
     check_memory(memory_mib, store.device, look.size)
     job.report(
         Progress(done=0, total=total, stage=f"about {memory_mib} MiB", numbers={"memory_mib": float(memory_mib)})

@@ -22,18 +22,23 @@ MAPS_BYTES = 64
 _GROUP = Path("/sys/fs/cgroup")
 
 
-def predicted_mib(config: GeneratorConfig, size: tuple[int, int], tile: str, maps: tuple[str, ...]) -> int:
+def predicted_mib(
+    config: GeneratorConfig, size: tuple[int, int], tile: str, maps: tuple[str, ...], device: torch.device
+) -> int:
     """What making one texture adds to the process at its worst moment, weights and what is there already apart: MiB."""
     canvas = plan_canvas(config, size, tile)
+    strips = device.type == "cpu"
     split, blocks = whole_blocks(config, canvas.grid), config.blocks
-    coarse = activation_bytes(config, canvas.grid, range(split))
+    coarse = activation_bytes(config, canvas.grid, range(split), strips=strips)
     pixels = canvas.grid[0] * canvas.grid[1] << 2 * (blocks - 1)
     fine = 0
     if split < blocks:
         scale = 1 << (blocks - split)
         window = [min((n << split - 1), WINDOW_PX // scale + 2 * HALO) * 2 for n in canvas.grid]
         kept = 4 * (config.channels[split - 1] + config.image_channels) * (pixels // scale**2)
-        fine = activation_bytes(config, (window[0], window[1]), range(split, blocks)) + kept + 12 * pixels
+        fine = (
+            activation_bytes(config, (window[0], window[1]), range(split, blocks), strips=strips) + kept + 12 * pixels
+        )
     finish = pixels * (FINISH_BYTES if maps == ("color",) else FINISH_BYTES + MAPS_BYTES)
     return round((input_bytes(config, canvas.grid) + max(coarse, fine, finish)) / MIB) + ALLOCATOR_MIB
 

@@ -33,7 +33,7 @@ def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 before = peak()
 texture(generator, 0, size=(side, side), tile="xy", psi=1.0)
-print((peak() - before) // 1024, predicted_mib(config, (side, side), "xy", ("color",)))
+print((peak() - before) // 1024, predicted_mib(config, (side, side), "xy", ("color",), torch.device("cpu")))
 """
 
 
@@ -50,15 +50,15 @@ def test_the_prediction_is_the_growth_of_the_process_at_least_and_not_over_twice
 def test_windows_bound_the_memory_of_large_pictures(tile):
     channels = (512, 512, 512, 512, 512, 256, 128, 64, 32)
     large = make_generator(resolution=1024, channels=channels, const_size=4, input_map=0.0, tile="none").config
-    assert predicted_mib(large, (4096, 4096), tile, ("color",)) < 4000
-    assert predicted_mib(large, (4096, 1000), tile, ("color",)) < 4000
+    assert predicted_mib(large, (4096, 4096), tile, ("color",), torch.device("cpu")) < 4000
+    assert predicted_mib(large, (4096, 1000), tile, ("color",), torch.device("cpu")) < 4000
 
 
 def test_more_than_is_free_is_refused_with_advice_before_anything_is_made(store, monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "available_mib", lambda device: 1)
     with pytest.raises(OutOfMemory, match=r"512x512 px takes about \d+ MiB, and 1 MiB are free; make it smaller"):
-        generate(store, GenerateSettings(size=(512, 512)), tmp_path)
-    assert not list(tmp_path.iterdir())
+        generate(store, GenerateSettings(size=(512, 512)), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_where_nothing_is_known_of_the_memory_nothing_is_refused(monkeypatch):
