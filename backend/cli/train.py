@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
+import inspect
 import os
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadRequest
+from ..job import Job
 from . import values
 from .console import Console
 from .options import Parser
@@ -122,6 +125,9 @@ def _train(
     extra: dict[str, Any] = {"processes": processes} if recipe.shared else {}
     try:
         with console.job(f"train {what}") as job:
+            if not processes.first:  # one voice is enough, but all hear an interruption
+                sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+                job = Job(cancelled=job.cancelled)
             if isinstance(recipe, OwnRecipe):
                 from ..models.store import Store
 
@@ -154,7 +160,7 @@ def recipe_parser(what: str, recipe: Recipe, module: Any, settings_class: type) 
     """The options of one recipe: where the result goes, and its settings."""
     parser = Parser(
         prog=f"latent-loom train {what}",
-        description=f"{module.__doc__}\n\n{settings_class.__doc__}",
+        description=f"{module.__doc__}\n\n{inspect.cleandoc(settings_class.__doc__ or '')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if isinstance(recipe, OwnRecipe):
