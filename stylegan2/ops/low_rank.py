@@ -47,11 +47,12 @@ class _Traced(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (g,), (x, s, up, down) = gradients, ctx.saved_tensors
+        given, (x, s, up, down) = gradients[0], ctx.saved_tensors
+        g, x, s = given.float(), x.float(), s.float()  # what mixed precision made of them
         with torch.enable_grad():
             down = down.detach().requires_grad_(True)
             t = modulated_convolve(x.detach(), down, s.detach(), **ctx.geometry)
         outer = up.detach()[:, :, None, None]  # B as a 1x1 convolution
         d_up = conv2d_weight(t.detach(), outer.shape, g)[:, :, 0, 0]
         (d_down,) = torch.autograd.grad(t, down, conv2d_input(t.shape, outer, g))
-        return g, None, None, d_up, d_down, None, None
+        return given, None, None, d_up, d_down, None, None

@@ -43,6 +43,7 @@ class _Finish(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """With p = GAIN (d y + strength noise + bias) before the leaky ReLU and g the gradient of p."""
         (g,), (z, d, bias, noise, strength) = gradients, ctx.saved_tensors
+        dtype, g, z = g.dtype, g.float(), z.float()  # sums over pictures want more than 16 bits
         g = torch.where(z > 0, g, g * SLOPE)
         if ctx.clamp is not None:
             g = g.masked_fill_(z.abs() >= ctx.clamp, 0)
@@ -51,7 +52,7 @@ class _Finish(torch.autograd.Function):
         d_strength = None
         if noise is not None:
             pixels = g.permute(0, 2, 3, 1).flatten(1, 2)
-            on_noise = (noise.flatten(2).expand(len(g), -1, -1) @ pixels)[:, 0]
+            on_noise = (noise.float().flatten(2).expand(len(g), -1, -1) @ pixels)[:, 0]
             along = along - GAIN * strength * on_noise
             d_strength = GAIN * on_noise.sum()
-        return g * (GAIN * d[:, :, None, None]), along / d, GAIN * each.sum(0), None, d_strength, None
+        return (g * (GAIN * d[:, :, None, None])).to(dtype), along / d, GAIN * each.sum(0), None, d_strength, None

@@ -1,0 +1,231 @@
+"""How a run goes: losses by weight, presets, what is undone, going on, memory and time foretold, disks that fill."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+
+import pytest
+import torch
+from latent_loom.backend.adaptation import Adaptation, AdaptSettings, adapt, predict
+from latent_loom.backend.adaptation import objective as objectives
+from latent_loom.backend.adaptation.losses import decay_loss, patch_loss, target_loss
+from latent_loom.backend.adaptation.presets import PRESETS, with_preset
+from latent_loom.backend.adaptation.views import patches
+from latent_loom.backend.errors import BadRequest, NotFound, OutOfMemory
+from latent_loom.backend.job import Job
+
+from .conftest import make_clip, make_generator
+
+TEXT = {"source": "stone", "target": "mossy stone"}
+
+
+def settings(**changes) -> AdaptSettings:
+    return AdaptSettings(**(TEXT | {"batch": 2, "iterations": 3} | changes))
+
+
+def begun(generator, clip, **changes) -> Adaptation:
+    return Adaptation(generator, settings(**changes), clips=[clip], judge=clip)
+
+
+# ---- losses
+
+
+def test_the_global_loss_is_the_weighted_distance_to_the_goals():
+    e, goals = torch.eye(3)[:2], torch.eye(3)[1:] * 2
+    assert target_loss(e, goals, torch.tensor([0.25, 0.75])).item() == pytest.approx((1 + 0.75) / 2)
+
+
+def test_the_patch_loss_weighs_the_wordings_that_fit():
+    source, adapted = torch.zeros(1, 3), torch.tensor([[0.0, 5.0, 0.0]])
+    c = torch.tensor([1.0, 0.0])
+    expected = (c.softmax(0) * (1 - c)).sum()
+    assert patch_loss(source, adapted, torch.tensor([[0.0, 1, 0], [1, 0, 0]])).item() == pytest.approx(
+        expected.item(), abs=1e-3
+    )
+
+
+def test_the_decay_counts_everything_but_the_inner_halves_of_low_rank_changes():
+    tensors = {"a": torch.tensor([3.0, 1.0]), "b.lora_up": torch.zeros(2), "b.lora_down": torch.full((9,), 7.0)}
+    assert decay_loss(tensors).item() == pytest.approx(10 / 4)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.4, 1.0])
+def test_patches_of_any_size_lie_at_the_same_places_in_both_pictures(share):
+    images = torch.rand(3, 3, 20, 16) * 2 - 1
+    rng = torch.Generator().manual_seed(0)
+    first, second = patches((images, -images), share, "xy", rng)
+    assert first.shape[-1] == first.shape[-2] == max(1, round(share * 16))
+    assert torch.equal(first, -second)
+
+
+@pytest.mark.parametrize("loss", ["global_loss", "patch", "decay"])
+def test_every_loss_counts_by_its_weight(generator, clip, loss):
+    def first(**changes) -> float:
+        run = begun(generator, clip, **changes)
+        for tensor in run.tensors.values():
+            tensor.data.add_(0.1)
+        return run.step()["loss"]
+
+    none, one, two = first(), first(**{loss: 1.0}), first(**{loss: 2.0})
+    if loss == "patch":  # it draws places, and everything after the first draw is another
+        assert one > none
+    else:
+        assert one > none and two - none == pytest.approx(2 * (one - none), rel=1e-3)
+
+
+def test_a_clip_counts_by_its_weight_and_one_of_weight_0_is_not_even_loaded(generator, clip, monkeypatch):
+    asked = []
+    monkeypatch.setattr("latent_loom.backend.adaptation.run.load_clip", lambda name, device: asked.append(name) or clip)
+    run = Adaptation(generator, settings(clips=("one*0.5", "two*0", "three")), judge=clip)
+    assert asked == ["one", "three"]
+    assert list(run.objective.weights) == [0.5, 1.0]
+
+
+def test_texts_are_embedded_once_a_run(generator, monkeypatch):
+    clip = make_clip("counted")
+    run = begun(generator, clip)
+    calls = []
+    monkeypatch.setattr(clip.model, "encode_text", lambda *_: calls.append(1))
+    run.step()
+    run.snapshot()
+    assert calls == []
+
+
+# ---- presets
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_makes_settings_and_is_overridden_by_what_is_given(name):
+    merged = with_preset(name, {**TEXT, "in_domain": 0.125})
+    assert AdaptSettings(**merged).in_domain == 0.125
+    assert AdaptSettings(**with_preset(name, {**TEXT, "method": "full"})).method == "full"
+
+
+def test_an_unknown_preset_offers_near_ones():
+    with pytest.raises(NotFound, match="did you mean 'weathering'"):
+        with_preset("wethering", TEXT)
+
+
+# ---- going back, going on
+
+
+def test_a_step_that_is_undone_is_told_in_the_progress_and_in_the_style(generator, clip, monkeypatch):
+    run = begun(generator, clip)
+    real, calls = run._backward, []
+
+    def first_bad(rng):
+        calls.append(1)
+        return real(rng) | ({"loss": float("inf")} if len(calls) == 1 else {})
+
+    monkeypatch.setattr(run, "_backward", first_bad)
+    assert run.step()["rollbacks"] == 1
+    assert run.style(run.snapshot(), name="x").info.settings["rollbacks"] == 1
+
+
+def test_a_run_goes_on_from_its_style_to_the_iterations_asked_for(generator, clip):
+    style = adapt(generator, settings(), clips=[clip], judge=clip)
+    seen = []
+    longer = adapt(generator, settings(iterations=5), clips=[clip], judge=clip, job=Job(seen.append), resume=style)
+    assert [p.done for p in seen] == [4, 5] and longer.info.iterations == 5
+    again = adapt(generator, settings(iterations=5), clips=[clip], judge=clip, resume=style)
+    assert all(torch.equal(longer.tensors[k], again.tensors[k]) for k in longer.tensors)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"method": "full", "iterations": 9}, "other settings"),
+        ({"target": "wet stone", "iterations": 9}, "other settings"),
+        ({"rank": 2, "iterations": 9}, "other settings"),
+        ({}, "3 iterations already"),
+    ],
+)
+def test_a_run_that_cannot_go_on_says_why(generator, clip, changes, said):
+    style = adapt(generator, settings(), clips=[clip], judge=clip)
+    with pytest.raises(BadRequest, match=said):
+        begun(generator, clip, **changes).__class__(
+            generator, settings(**changes), clips=[clip], judge=clip, resume=style
+        )
+
+
+# ---- size, memory, time
+
+
+def test_training_sees_the_partial_sum_of_colours_that_the_clip_needs_and_the_result_is_measured_whole(clip):
+    generator = make_generator(resolution=128, channels=(6, 6, 6, 6, 4, 4))
+    run = begun(generator, clip, iterations=1)
+    assert run.subject.train_px == 64 and run.snapshot().measures and run._fixed_source.shape[-1] == 64
+    assert not any("b128" in name for name in run.tensors)
+    style = adapt(generator, settings(iterations=1), clips=[clip], judge=clip)
+    whole = run.verify(replace(run.snapshot(), tensors=style.tensors))
+    assert style.info.measures == whole.as_dict()
+
+
+def test_a_size_that_the_generator_does_not_pass_through_is_refused(generator, clip):
+    with pytest.raises(BadRequest, match="4, 8, 16, 32 px"):
+        begun(generator, clip, train_size=24)
+
+
+def test_a_generator_too_large_for_the_memory_is_refused_with_advice_before_any_work(generator, clip, monkeypatch):
+    monkeypatch.setattr(predict, "free_bytes", lambda device: 2**16)
+    with pytest.raises(OutOfMemory, match=r"needs about .* MiB.*--batch"):
+        begun(generator, clip)
+
+
+def test_short_memory_turns_checkpointing_on_and_changes_no_number(generator, clip, monkeypatch):
+    plenty = begun(generator, clip)
+    monkeypatch.setattr(predict, "free_bytes", lambda device: round(0.8 * plenty.need.total / predict.ROOM))
+    sparing = begun(generator, clip)
+    assert sparing.subject.checkpointing and not plenty.subject.checkpointing
+    for run in (plenty, sparing):
+        run.step()
+    assert all(torch.allclose(plenty.tensors[k], sparing.tensors[k], atol=1e-6) for k in plenty.tensors)
+
+
+def test_mixed_precision_keeps_the_direction_and_the_tensors_in_float32(generator, clip, monkeypatch):
+    run = begun(generator, clip, precision="mixed", in_domain=0.0)
+    seen, real = [], objectives.directional_loss
+    monkeypatch.setattr(objectives, "directional_loss", lambda *given: seen.extend(given) or real(*given))
+    run.step()
+    assert all(t.dtype == torch.float32 for t in [*seen, *run.tensors.values()])
+    assert all(torch.isfinite(t).all() for t in run.tensors.values())
+
+
+def test_a_long_run_foretells_its_time_and_memory_first(generator, clip):
+    seen = []
+
+    def stop() -> bool:
+        return len(seen) > 1
+
+    with pytest.raises(Exception, match="Cancelled"):
+        adapt(generator, settings(iterations=60), clips=[clip], judge=clip, job=Job(seen.append, stop))
+    assert seen[0].done == 0 and set(seen[0].numbers) == {"predicted_s", "predicted_mib"}
+    assert seen[0].numbers["predicted_mib"] > 0
+
+
+def test_foretelling_changes_nothing_of_what_is_trained(generator, clip):
+    plain, rehearsed = begun(generator, clip), begun(generator, clip)
+    assert rehearsed.rehearse() > 0
+    for run in (plain, rehearsed):
+        run.step()
+    assert all(torch.equal(plain.tensors[k], rehearsed.tensors[k]) for k in plain.tensors)
+
+
+# ---- disks
+
+
+def test_a_disk_that_fills_while_saving_leaves_the_style_that_was_there(generator, clip, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    style, file = adapt(generator, settings(), clips=[clip], judge=clip), tmp_path / "s.safetensors"
+    style.save(file)
+    before = file.read_bytes()
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        style.renamed("other").save(file)
+    assert file.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [file.name]
