@@ -42,6 +42,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         for name in BUILTIN_CLIPS:
             value["clips"][name] = appraisal.appraise_clip(name, extent)
             job.check()
+        value["conditions"] = appraisal.appraise_conditions(extent)
+        job.check()
         value["generator"] = appraisal.appraise_generator(generator, extent, job)
         files = sorted((args.styles or BUILTIN_FOLDER / "styles").glob("*.safetensors"))
         value["styles"] = appraisal.appraise_styles(generator, files, extent, job)

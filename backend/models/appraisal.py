@@ -21,9 +21,10 @@ from ..job import Job
 from ..textures.repeat import repeat_score
 from ..textures.seam import seam_scores
 from .fidelity import fidelity
-from .procedural.captions import FAMILY_NAMES
+from .procedural.captions import CONDITION_NAMES, FAMILY_NAMES, NOTHING, Attributes
+from .procedural.stream import render
 from .samples import as_pixels, generated, labels_of, renders
-from .starter_styles import REPORTED_ON, EffectMeter
+from .starter_styles import REPORTED_ON, EffectMeter, effect_between
 from .train_clip import retrieval
 from .zero_shot import ZeroShot
 
@@ -46,9 +47,11 @@ class Extent:
     captioned: int = 512
     retrievals: int = 4
     styled: int = 128
+    conditions: int = len(CONDITION_NAMES)
+    per_family: int = 3
 
 
-QUICK = Extent(pictures=34, seams=8, large=1, pairs=4, captioned=34, retrievals=1, styled=8)
+QUICK = Extent(pictures=34, seams=8, large=1, pairs=4, captioned=34, retrievals=1, styled=8, conditions=1, per_family=1)
 
 
 def appraise_clip(name: str, extent: Extent) -> dict[str, float]:
@@ -146,6 +149,24 @@ def appraise_styles(generator: Generator, files: list[Path], extent: Extent, job
         effect = meter.effect(style.info.target.split()[0], style)
         found[file.stem] = effect.as_dict() | {"reached": effect.reached, "bytes": file.stat().st_size}
     return found
+
+
+def appraise_conditions(extent: Extent) -> dict[str, dict[str, float]]:
+    """What the data's own conditions do to renders, measured as a style is: the most that a style can be asked for."""
+    judge, families = ZeroShot(load_clip("judge")), range(len(FAMILY_NAMES))
+
+    def seen(condition: int) -> Tensor:
+        """The same surfaces whatever the condition is, since a family's surfaces are drawn before it."""
+        attributes = [[Attributes(family, condition)] * extent.per_family for family in families]
+        rngs = [torch.Generator().manual_seed(REAL_SEED + family) for family in families]
+        made = [render(a, size=judge.clip.size, rng=rng) for a, rng in zip(attributes, rngs, strict=True)]
+        return judge.probabilities(torch.cat(made) * 2 - 1)
+
+    before = seen(NOTHING)
+    return {
+        name: effect_between(before, seen(index), index + 1).as_dict()
+        for index, name in enumerate(CONDITION_NAMES[: extent.conditions])
+    }
 
 
 def shipped_bytes(folder: Path) -> dict[str, int]:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ...stylegan2.networks import Generator
 from ..adaptation.adapt import Snapshot, adapt
 from ..adaptation.clip import load_clip
@@ -82,6 +84,16 @@ class Effect:
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
+def effect_between(before: Tensor, after: Tensor, condition: int) -> Effect:
+    """What two readings [N, conditions + 1, families] of the same pictures tell of the condition with that index."""
+    same = before.sum(1).argmax(1) == after.sum(1).argmax(1)
+    return Effect(
+        before=before.sum(2)[:, condition].mean().item(),
+        after=after.sum(2)[:, condition].mean().item(),
+        family=same.float().mean().item(),
+    )
+
+
 class EffectMeter:
     """Measures the effect of styles on one generator, on `count` pictures from `first_seed` on."""
 
@@ -92,13 +104,7 @@ class EffectMeter:
 
     def effect(self, condition: str, style: Style) -> Effect:
         after = self.judge.probabilities(generated(blend(self.generator, [(style, 1.0)]), self._seeds))
-        seen = self.judge.condition_index(condition)
-        same = self._before.sum(1).argmax(1) == after.sum(1).argmax(1)
-        return Effect(
-            before=self._before.sum(2)[:, seen].mean().item(),
-            after=after.sum(2)[:, seen].mean().item(),
-            family=same.float().mean().item(),
-        )
+        return effect_between(self._before, after, self.judge.condition_index(condition))
 
 
 @dataclass(frozen=True, kw_only=True)
