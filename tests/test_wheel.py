@@ -67,6 +67,7 @@ def test_every_module_and_every_builtin_file_is_in_the_wheel(wheel):
     }
     builtin = ROOT / "backend" / "models" / "builtin"
     wanted |= {f"latent_loom/{path.relative_to(ROOT).as_posix()}" for path in builtin.rglob("*") if path.is_file()}
+    wanted |= {f"latent_loom/stylegan2/native/kernels.{suffix}" for suffix in ("h", "cpp", "cu")}
     wanted.add("latent_loom/protocol/SPEC.md")
     assert sorted(wanted - packed) == []
 

@@ -81,11 +81,13 @@ def macs(channels: dict[int, int]) -> int:
 
 
 def ours(settings: dict[str, Any], channels: dict[int, int]) -> Callable[[Tensor], Tensor]:
+    from ...stylegan2 import native
     from ...stylegan2.config import GeneratorConfig
     from ...stylegan2.networks import Generator
 
-    if settings["impl"] == "native":
-        raise Unavailable("there are no native kernels yet.")
+    choice = native.choose(settings["impl"], settings["device"])
+    if choice.impl != settings["impl"]:
+        raise Unavailable(choice.why)
     config = GeneratorConfig(
         z_dim=Z, w_dim=Z, resolution=settings["size"], channels=tuple(channels.values()), constant_noise=True
     )

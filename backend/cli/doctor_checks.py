@@ -40,6 +40,7 @@ def all_checks(data: Path | None, connection_path: Path | None, threads: int | N
         ("versions", check_versions),
         ("device", check_device),
         ("threads", lambda: check_threads(threads)),
+        ("kernels", check_kernels),
         ("data folder", lambda: check_folder(data or data_folder())),
         ("built-in models", check_builtin_models),
         ("styles", lambda: check_styles(data)),
@@ -89,6 +90,14 @@ def check_threads(threads: int | None) -> Check:
             name="threads", state="warn", said=f"{said} That is slower than one per core; use --threads {cores}."
         )
     return Check(name="threads", state="ok", said=said)
+
+
+def check_kernels() -> Check:
+    """Which operators synthesis uses, and why."""
+    from ...stylegan2 import native
+    from ..service.device import find_device
+
+    return Check(name="kernels", state="ok", said=native.chosen(find_device().torch_name).why)
 
 
 def check_folder(folder: Path) -> Check:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .. import native
 from .padding import pad
 
 
@@ -23,12 +24,14 @@ def normalise_taps(taps: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(t / total for t in taps)
 
 
-def upsample(x: Tensor, taps: tuple[float, ...], tile: str) -> Tensor:
+def upsample(x: Tensor, taps: tuple[float, ...], tile: str, impl: str = "auto") -> Tensor:
     """[N, C, H, W] -> [N, C, 2H, 2W], mean brightness kept.
 
     taps  four, sum 1. Per axis, with zeros between the samples: out[n] = 2 sum_j taps[j] u[n + 1 - j], u[2i] = x[i]
     """
     x = pad(x, 1, tile)
+    if native.use(x, impl):
+        return upfirdn2d(x, tuple(2 * t for t in taps), up=2, padding=(0, -1, 0, -1), impl=impl)
     for dim in (3, 2):
         n = x.shape[dim] - 2
         before, here, after = (x.narrow(dim, k, n) for k in (0, 1, 2))
@@ -87,11 +90,65 @@ class _Scattered(torch.autograd.Function):
         return gx, None if gw is None else gw.transpose(0, 1), None
 
 
-def fir(x: Tensor, taps: tuple[float, ...], gain: float) -> Tensor:
-    """Four taps along both axes without padding: [N, C, H + 3, W + 3] -> [N, C, H, W], one depthwise convolution."""
+def fir(x: Tensor, taps: tuple[float, ...], gain: float, impl: str = "auto") -> Tensor:
+    """Four taps along both axes without padding: [N, C, H + 3, W + 3] -> [N, C, H, W]."""
+    if native.use(x, impl):
+        return upfirdn2d(x, tuple(gain**0.5 * t for t in taps), impl=impl)
     f = torch.tensor(taps[::-1], dtype=x.dtype, device=x.device)  # conv2d correlates; a filter is convolved
     c = x.shape[1]
     return F.conv2d(x, (gain * f[:, None] * f).expand(c, 1, 4, 4), groups=c)
+
+
+def upfirdn2d(
+    x: Tensor,
+    taps: tuple[float, ...],
+    *,
+    up: int = 1,
+    down: int = 1,
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+    impl: str = "auto",
+) -> Tensor:
+    """Along both axes: `up` - 1 zeros after each sample, padding with zeros, a filter, every `down`-th sample.
+
+    x        [N, C, H, W]
+    taps     out[o] = sum_j taps[K - 1 - j] u[o down + j], u being what was padded
+    padding  left, right, top, bottom; negative = cropping
+    Source   Karras et al. 2020, the code beside it
+    """
+    if not native.use(x, impl):
+        return _upfirdn2d(x, taps, up, down, padding)
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    x = x.contiguous(memory_format=torch.channels_last if last and not x.is_contiguous() else torch.contiguous_format)
+    if torch.is_grad_enabled():
+        return _Upfirdn2d.apply(x, taps, up, down, padding)
+    return torch.ops.latent_loom.upfirdn2d(x, taps, up, down, padding)
+
+
+def _upfirdn2d(x: Tensor, taps: tuple[float, ...], up: int, down: int, padding: tuple[int, int, int, int]) -> Tensor:
+    """The pure-PyTorch twin."""
+    n, c, h, w = x.shape
+    u = torch.zeros((n, c, h * up, w * up), dtype=x.dtype, device=x.device)
+    u[:, :, ::up, ::up] = x
+    f = torch.tensor(taps[::-1], dtype=x.dtype, device=x.device)
+    return F.conv2d(F.pad(u, padding), (f[:, None] * f).expand(c, 1, -1, -1), groups=c, stride=down)
+
+
+class _Upfirdn2d(torch.autograd.Function):
+    """The native kernel. Its gradient is the same operation with up and down exchanged and the filter turned round."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, taps: tuple[float, ...], up: int, down: int, padding: Any) -> Tensor:
+        y = torch.ops.latent_loom.upfirdn2d(x, taps, up, down, padding)
+        (h, w), (oh, ow), (left, _, top, _) = x.shape[2:], y.shape[2:], padding
+        before_x, before_y = len(taps) - 1 - left, len(taps) - 1 - top
+        after_x, after_y = w * up - ow * down + left - up + 1, h * up - oh * down + top - up + 1
+        ctx.adjoint = (taps[::-1], down, up, (before_x, after_x, before_y, after_y))
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        taps, up, down, padding = ctx.adjoint
+        return upfirdn2d(gradients[0], taps, up=up, down=down, padding=padding, impl="native"), None, None, None, None
 
 
 def interleave(even: Tensor, odd: Tensor, dim: int) -> Tensor:

@@ -52,6 +52,10 @@ def test_the_device_that_is_told_is_the_one_that_computes(monkeypatch):
     assert "processor" in doctor_checks.check_device().said
 
 
+def test_the_operators_in_use_are_told():
+    assert doctor_checks.check_kernels().said == "PyTorch operators, as was asked for."
+
+
 def test_no_connection_file_is_fine_and_a_leftover_one_is_a_warning(tmp_path):
     path = tmp_path / "connection.json"
     assert doctor_checks.check_connection(path).state == "ok"
