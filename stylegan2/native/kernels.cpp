@@ -55,9 +55,9 @@ Tensor& finish_out(const Tensor& x, const MaybeTensor& scale, const Tensor& bias
       for (int64_t j = 0; j < l.w; ++j, a += l.c, y += l.c) {
         const float z = noise_row ? k * noise_row[j] : 0.f;
         if (s) {
-          for (int64_t c = 0; c < l.c; ++c) y[c] = activated(a[c] * s[c] + (pb[c] + z), limit);
+          _Pragma("GCC ivdep") for (int64_t c = 0; c < l.c; ++c) y[c] = activated(a[c] * s[c] + (pb[c] + z), limit);
         } else {
-          for (int64_t c = 0; c < l.c; ++c) y[c] = activated(a[c] + (pb[c] + z), limit);
+          _Pragma("GCC ivdep") for (int64_t c = 0; c < l.c; ++c) y[c] = activated(a[c] + (pb[c] + z), limit);
         }
       }
     } else {
@@ -143,7 +143,7 @@ Tensor upfirdn2d(const Tensor& x, at::ArrayRef<double> taps, int64_t up, int64_t
       if (u < 0 || u % up || u / up >= l.h) continue;
       const float* a = px + (plane * l.h + u / up) * in_row;
       const float t = f[j];
-      for (int64_t i = 0; i < in_row; ++i) sum[i] += t * a[i];
+      _Pragma("GCC ivdep") for (int64_t i = 0; i < in_row; ++i) sum[i] += t * a[i];
     }
     float* y = py + r * out_row;
     std::fill(y, y + out_row, 0.f);
@@ -153,7 +153,7 @@ Tensor upfirdn2d(const Tensor& x, at::ArrayRef<double> taps, int64_t up, int64_t
         const int64_t begin = std::max<int64_t>(0, -shift), end = std::min<int64_t>(w, l.w - shift);
         const float t = f[j];
         const float* a = sum.data() + shift * l.inner;
-        for (int64_t i = begin * l.inner; i < end * l.inner; ++i) y[i] += t * a[i];
+        _Pragma("GCC ivdep") for (int64_t i = begin * l.inner; i < end * l.inner; ++i) y[i] += t * a[i];
       }
       return;
     }

@@ -30,7 +30,7 @@ def upsample(x: Tensor, taps: tuple[float, ...], tile: str, impl: str = "auto") 
     taps  four, sum 1. Per axis, with zeros between the samples: out[n] = 2 sum_j taps[j] u[n + 1 - j], u[2i] = x[i]
     """
     x = pad(x, 1, tile)
-    if native.use(x, impl):
+    if _worthwhile(x, impl):
         return upfirdn2d(x, tuple(2 * t for t in taps), up=2, padding=(0, -1, 0, -1), impl=impl)
     for dim in (3, 2):
         n = x.shape[dim] - 2
@@ -92,11 +92,16 @@ class _Scattered(torch.autograd.Function):
 
 def fir(x: Tensor, taps: tuple[float, ...], gain: float, impl: str = "auto") -> Tensor:
     """Four taps along both axes without padding: [N, C, H + 3, W + 3] -> [N, C, H, W]."""
-    if native.use(x, impl):
+    if _worthwhile(x, impl):
         return upfirdn2d(x, tuple(gain**0.5 * t for t in taps), impl=impl)
     f = torch.tensor(taps[::-1], dtype=x.dtype, device=x.device)  # conv2d correlates; a filter is convolved
     c = x.shape[1]
     return F.conv2d(x, (gain * f[:, None] * f).expand(c, 1, 4, 4), groups=c)
+
+
+def _worthwhile(x: Tensor, impl: str) -> bool:
+    """On a processor the special twins above beat the general native filter (measured: docs/LOG.md)."""
+    return native.use(x, impl) and (impl == "native" or x.device.type != "cpu")
 
 
 def upfirdn2d(
