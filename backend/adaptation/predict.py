@@ -50,7 +50,8 @@ def memory(subject: Subject, settings: AdaptSettings, clips: Sequence[Clip]) -> 
     kept = settings.batch * (subject.cost(list(shapes)).kept_bytes + seen)
     trained = COPIES * 4 * sum(math.prod(shape) for shape in shapes.values())
     weights = sum(p.numel() * p.element_size() for p in subject.parameters().values())
-    return Need(kept=round(kept), trained=trained + weights, free=free_bytes(subject.device))
+    # The frozen weights' sums of squares, and the weights with their changes added, come and go beside what stays.
+    return Need(kept=round(kept), trained=trained + 2 * weights, free=free_bytes(subject.device))
 
 
 def plan(subject: Subject, settings: AdaptSettings, clips: Sequence[Clip]) -> tuple[Need, bool]:

@@ -88,6 +88,10 @@ class Bar:
             self._bar = tqdm(total=total, desc=self.title, disable=None, leave=False, dynamic_ncols=True)
         if self._bar.disable:
             return
+        if numbers and "predicted_s" in numbers:
+            told = f"At most about {numbers['predicted_s']:,.0f} s and {numbers['predicted_mib']:,.0f} MiB of memory."
+            self._bar.write(told, file=sys.stderr)
+            return
         if total != self._bar.total:
             self._bar.total = total
         self._bar.set_description_str(f"{self.title} ({stage})" if stage else self.title, refresh=False)
