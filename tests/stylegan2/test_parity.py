@@ -115,9 +115,11 @@ def random_style(generator) -> Style:
     out, inner, k, _ = state["synthesis.b16.conv1.weight"].shape
     tensors["synthesis.b16.conv1.weight.lora_up"] = 0.1 * torch.randn(out, 2, generator=draw)
     tensors["synthesis.b16.conv1.weight.lora_down"] = torch.randn(2, inner, k, k, generator=draw)
-    return Style(
-        info=StyleInfo(name="random", generator="x", generator_hash="", source="a", target="b"), tensors=tensors
-    )
+    info = StyleInfo(
+        name="random", generator="x", generator_hash="", source="a", target="b",
+        method="lowrank", iterations=1, seed=1, clips=("builtin",),
+    )  # fmt: skip
+    return Style(info=info, tensors=tensors)
 
 
 def test_a_generator_of_other_widths_is_refused_for_rosinality(tmp_path):
