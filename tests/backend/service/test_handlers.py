@@ -238,3 +238,33 @@ def test_a_cancelled_adaptation_keeps_its_last_snapshot(call, store, monkeypatch
 
 def test_status_without_a_service_is_idle(call):
     assert call("status", {}).value["state"] == "idle"
+
+
+def test_resume_goes_on_from_what_a_cancel_kept_and_keeps_all_snapshots(call, store, monkeypatch):
+    module = __import__(adaptation_function.__module__, fromlist=["SNAPSHOT_EVERY"])
+    monkeypatch.setattr(module, "SNAPSHOT_EVERY", 2)
+    done = []
+    with pytest.raises(Cancelled):
+        call("adapt", {**PROMPTS, "name": "mossy", "iterations": 8}, Job(done.append, lambda: len(done) >= 5))
+    call("adapt", {**PROMPTS, "name": "mossy", "iterations": 8, "resume": True}, Job(done.append))
+    assert [report.done for report in done[5:]] == [5, 6, 7, 8]
+    assert [entry.name for entry in store.styles() if entry.name.startswith("mossy")] == ["mossy"]
+    assert store.library.snapshots("mossy").iterations == (2, 4, 6, 8)
+
+
+def test_resume_without_anything_to_go_on_from_says_so(call):
+    with pytest.raises(NotFound, match="start without resume"):
+        call("adapt", {**PROMPTS, "name": "nowhere", "iterations": 2, "resume": True})
+
+
+def test_a_preset_s_settings_are_used_where_none_are_given(call, store):
+    call("adapt", {**PROMPTS, "name": "hint", "preset": "subtle", "iterations": 1, "decay": 2.0})
+    settings = store.style("hint").info.settings
+    assert (settings["method"], settings["learning_rate"], settings["decay"]) == ("style", 0.02, 2.0)
+
+
+def test_models_lists_methods_with_the_sizes_of_their_results_and_presets(call):
+    value = call("models", {}).value
+    sizes = {method["name"]: method["bytes"]["small"] for method in value["methods"]}
+    assert 0 < sizes["style"] < sizes["lowrank"] and sizes["layers"] <= sizes["full"]
+    assert {"weathering", "subtle"} <= {preset["name"] for preset in value["presets"]}
