@@ -11,6 +11,7 @@ of the device and of the multiplier, which are constants there; its `clip` packa
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -90,6 +91,7 @@ def arithmetic(settings: dict[str, Any]) -> dict[str, int]:
 def random_clip(device: str) -> Any:
     import open_clip
 
+    logging.disable(logging.WARNING)  # that it has no weights is the point
     model = open_clip.create_model(ARCHITECTURE, device=device)
     return model.eval().requires_grad_(False)
 
