@@ -4,6 +4,7 @@ directional  turn the difference of the two pictures towards the target's       
 global_loss  bring the picture itself near the target                               target_loss
 patch        the same as directional, on random patches and for texts of parts      patch_loss
 in_domain    pictures that differed before differ as much afterwards                in_domain_loss
+diversity    all pictures together are as varied as they were                       diversity_loss
 decay        small changes rather than large ones                                   decay_loss
 gamut        colours that a picture can hold                                        gamut_loss
 """
@@ -70,6 +71,21 @@ def in_domain_loss(source: Tensor, adapted: Tensor) -> Tensor:
     pairs = torch.triu_indices(n, n, offset=1, device=source.device)
     change = (source @ source.T - adapted @ adapted.T)[pairs[0], pairs[1]]
     return change.square().mean()
+
+
+def diversity_loss(source: Tensor, adapted: Tensor) -> Tensor:
+    """relu(1 - div(G_t) / div(G_s))^2, div = mean_{i>j} (1 - cos(E(G_i), E(G_j))): [N, D] each.
+
+    The retention that `measures` reports, of one batch, and only its loss counts: in-domain consistency holds every
+    pair where it was, so the same weight that keeps variety there also keeps pictures from changing at all.
+    Source  our own; docs/decisions/0005
+    """
+    n = source.shape[0]
+    if n < 2:
+        return adapted.new_zeros(())
+    pairs = torch.triu_indices(n, n, offset=1, device=source.device)
+    before, after = ((1 - e @ e.T)[pairs[0], pairs[1]].mean() for e in (source, adapted))
+    return F.relu((before - after) / before.clamp_min(1e-3)).square()
 
 
 def decay_loss(tensors: Mapping[str, Tensor]) -> Tensor:

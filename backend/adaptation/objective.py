@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .aims import Aim
 from .clip import Clip
-from .losses import decay_loss, directional_loss, gamut_loss, in_domain_loss, patch_loss, target_loss
+from .losses import decay_loss, directional_loss, diversity_loss, gamut_loss, in_domain_loss, patch_loss, target_loss
 from .settings import AdaptSettings
 from .views import draw_view, patches
 
@@ -40,6 +40,8 @@ class Objective:
             before, after = _embed_pair(clip, *whole)
             directional = directional_loss(before, after, aim.direction)
             part = s.directional * directional + s.in_domain * in_domain_loss(before, after)
+            if s.diversity:
+                part = part + s.diversity * diversity_loss(before, after)
             if s.global_loss:
                 part = part + s.global_loss * target_loss(after, aim.goals, aim.weights)
             if parts:

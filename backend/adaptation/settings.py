@@ -39,7 +39,7 @@ class AdaptSettings:
     top_layers        how many convolutions train (layers); None = two thirds
     select_every      iterations between two selections of layers (layers)
 
-    Losses (see `losses`), each by its weight: directional, global_loss, patch, in_domain, decay, gamut
+    Losses (see `losses`), each by its weight: directional, global_loss, patch, in_domain, diversity, decay, gamut
 
     patch_size        side of a patch as a share of the picture's
 
@@ -79,6 +79,7 @@ class AdaptSettings:
     patch: float = 0.0
     patch_size: float = 0.5
     in_domain: float = 0.25
+    diversity: float = 10.0
     decay: float = 0.0
     gamut: float = 1.0
     iterations: int | Literal["auto"] = "auto"
@@ -194,6 +195,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "patch": (0, 100),
     "patch_size": (0.01, 1),
     "in_domain": (0, 10),
+    "diversity": (0, 100),
     "decay": (0, 1000),
     "gamut": (0, 1000),
     "psi": (0, 2),

@@ -15,7 +15,18 @@ METHODS = ("auto", "lowrank", "style", "layers", "full")  # adaptation.settings 
 SENT = (
     *("method", "preset", "iterations", "seed", "batch", "learning_rate", "rank", "coarse", "keep_share"),
     *("top_layers", "select_every", "clips", "directional", "global_loss", "patch", "patch_size", "in_domain"),
-    *("decay", "gamut", "psi", "mixing", "diversity_floor", "tile", "train_size", "precision", "checkpointing"),
+    *(
+        "diversity",
+        "decay",
+        "gamut",
+        "psi",
+        "mixing",
+        "diversity_floor",
+        "tile",
+        "train_size",
+        "precision",
+        "checkpointing",
+    ),
     *("deterministic", "image_weight"),
 )
 """Options that go into the request under their own names; one that is not given is left to the handler."""
@@ -90,6 +101,7 @@ def _add_losses(parser: argparse.ArgumentParser) -> None:
         ("global-loss", "0", "the picture itself lies near the target"),
         ("patch", "0", "as directional, on random patches"),
         ("in-domain", "0.25", "pictures stay as different from one another as they were"),
+        ("diversity", "10", "all pictures together stay as varied as they were"),
         ("decay", "0", "changes stay small"),
         ("gamut", "1", "colours stay within what a picture can hold"),
     ):

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from latent_loom.backend.adaptation.aims import text_direction
 from latent_loom.backend.adaptation.clip import unit
-from latent_loom.backend.adaptation.losses import directional_loss, gamut_loss, in_domain_loss
+from latent_loom.backend.adaptation.losses import directional_loss, diversity_loss, gamut_loss, in_domain_loss
 from latent_loom.backend.adaptation.measures import diversity, pinned_score, structure_score
 from latent_loom.backend.adaptation.resize import fit_square, resize
 from latent_loom.backend.adaptation.views import draw_view
@@ -34,6 +35,20 @@ def test_the_in_domain_loss_is_the_mean_squared_change_of_the_cosines_over_all_p
     changes = [(before[i] @ before[j] - after[i] @ after[j]) ** 2 for i in range(4) for j in range(i)]
     assert torch.allclose(in_domain_loss(before, after), torch.stack(changes).mean())
     assert in_domain_loss(before[:1], after[:1]) == 0
+
+
+def test_the_diversity_loss_is_the_squared_share_of_diversity_that_is_lost_and_nothing_where_some_is_won():
+    few, many = unit(vectors(4, 1) + 2), vectors(4, 2)
+    lost = 1 - diversity(few) / diversity(many)
+    assert lost > 0.1
+    assert diversity_loss(many, few).item() == pytest.approx(lost**2, rel=1e-4)
+    assert diversity_loss(few, many) == diversity_loss(many[:1], few[:1]) == 0
+
+
+def test_the_diversity_loss_has_no_slope_where_all_pictures_are_one():
+    same = vectors(1, 1).repeat(4, 1).requires_grad_(True)
+    diversity_loss(same.detach(), same).backward()
+    assert same.grad is not None and same.grad.abs().max() == 0
 
 
 def test_the_text_direction_is_a_unit_vector_and_turns_round_with_the_prompts(clip):
