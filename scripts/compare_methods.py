@@ -110,7 +110,10 @@ def print_table(records: Sequence[Record], floor: float) -> None:
             "full, best direction": highest(full, "direction", 0),
             "full, best quality": highest(full, "quality", 0),
         }
+        measured = {name.partition(":")[0] for name in {r.candidate for r in of_prompt}}
         for name, record in chosen.items():
+            if name.partition(":")[0].partition(",")[0] not in measured:
+                continue
             rows.setdefault(name, []).append(record)
             print(f"{target:<20}{name:<42}{_scores(record)}")
     for name, found in rows.items():

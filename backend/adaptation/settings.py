@@ -79,7 +79,7 @@ class AdaptSettings:
     patch: float = 0.0
     patch_size: float = 0.5
     in_domain: float = 0.25
-    diversity: float = 10.0
+    diversity: float = 0.0
     decay: float = 0.0
     gamut: float = 1.0
     iterations: int | Literal["auto"] = "auto"
