@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from latent_loom.backend.models.store import Store
 from latent_loom.backend.textures.repeat import repeat_score
-from latent_loom.backend.textures.variation import seed_to_ws
+from latent_loom.backend.textures.varied import seed_to_ws
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.inputs import SynthesisInputs, draw_inputs
 from latent_loom.stylegan2.networks import Generator

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .config import GeneratorConfig
 from .errors import ShapeError
-from .latents import check_seed
+from .seeds import check_seed
 
 Grid = tuple[int, int]
 PLACES = 1000

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import ShapeError, StyleGAN2Error
-
-SEED_LIMIT = 2**32
+from .errors import ShapeError
+from .seeds import check_seed
 
 
 def z_from_seed(seed: int, z_dim: int) -> Tensor:
@@ -21,12 +20,6 @@ def z_from_seed(seed: int, z_dim: int) -> Tensor:
     """
     z = np.random.RandomState(check_seed(seed)).randn(z_dim)
     return torch.from_numpy(z.astype(np.float32))
-
-
-def check_seed(seed: int) -> int:
-    if not 0 <= seed < SEED_LIMIT:
-        raise StyleGAN2Error(f"A seed is a whole number from 0 to {SEED_LIMIT - 1}, not {seed}.")
-    return int(seed)
 
 
 def truncate(w: Tensor, w_mean: Tensor, psi: float, cutoff: int | None = None) -> Tensor:

@@ -23,9 +23,10 @@ from torch.func import functional_call
 
 from .errors import ConfigError, ShapeError, StyleGAN2Error
 from .inputs import Grid, SynthesisInputs, draw_inputs, sample_inputs
-from .latents import SEED_LIMIT, check_seed, z_from_seed
+from .latents import z_from_seed
 from .likeness import PatchStatistics, pixel_loss, pyramid, range_loss, whiteness_loss
 from .networks import Generator
+from .seeds import SEED_LIMIT, check_seed
 
 SPACES = ("w", "w+", "style")
 STAGES = ("search", "material", "arrangement")

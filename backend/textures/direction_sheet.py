@@ -16,7 +16,8 @@ from .files import open_folder, write_picture
 from .generate import render
 from .look import Look
 from .sheets import Row, grid_sheet
-from .variation import GROUPS, Varied, group_layers
+from .variation import GROUPS
+from .varied import Varied, group_layers
 
 if TYPE_CHECKING:
     from ..models.store import Store

@@ -26,7 +26,8 @@ from .look import Look, StyleList, check_seeds, check_size, check_styles
 from .memory import check_memory, predicted_mib
 from .pbr import pbr_maps
 from .repeat import repeat_score
-from .variation import Source, Varied, seed_to_ws
+from .variation import Source
+from .varied import Varied, seed_to_ws
 from .windows import synthesize
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from torch import Tensor
 
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.inputs import Grid, SynthesisInputs, draw_inputs
-from ...stylegan2.latents import SEED_LIMIT
 from ...stylegan2.networks import Generator
+from ...stylegan2.seeds import SEED_LIMIT
 from ..adaptation.style import Style, StyleInfo, blend
 from ..errors import BadCheckpoint, BadRequest
 from ..models.headers import read_header

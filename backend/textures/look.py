@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ...stylegan2.seeds import SEED_LIMIT
 from ..errors import BadRequest
 from ..models.files import check_name
 from .files import FORMATS, MAPS
@@ -16,7 +17,6 @@ from .variation import Source, Variation
 
 TILES = ("none", "x", "y", "xy")
 SMALLEST_PX, LARGEST_PX = 16, 8192
-SEED_LIMIT = 2**32
 MOST_STYLES = 16
 StyleList = tuple[tuple[str, float], ...]
 

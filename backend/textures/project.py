@@ -15,6 +15,7 @@ from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.inputs import draw_inputs
 from ...stylegan2.networks import Generator
 from ...stylegan2.projection import SPACES, Latents, Projection, ProjectionSettings
+from ...stylegan2.seeds import SEED_LIMIT
 from ..adaptation.clip import load_clip
 from ..adaptation.likeness import cosine, material_loss
 from ..errors import BadRequest, Cancelled
@@ -23,7 +24,7 @@ from .filters import resample, wrap_of
 from .generate import Canvas, plan_canvas, render
 from .keep import kept_picture
 from .kept import KeptInfo, KeptTexture, halved
-from .look import SEED_LIMIT, SMALLEST_PX, TILES, StyleList, check_choice, check_styles
+from .look import SMALLEST_PX, TILES, StyleList, check_choice, check_styles
 from .sheets import contact_sheet
 
 if TYPE_CHECKING:

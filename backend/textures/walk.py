@@ -28,7 +28,8 @@ from .generate import announce, picture_record, picture_set, render
 from .look import Look, StyleList, check_choice, check_seeds, check_styles
 from .pace import even_times, visual_times
 from .stations import generator_along
-from .variation import Source, Varied, scaled, z_to_ws
+from .variation import Source
+from .varied import Varied, scaled, z_to_ws
 
 if TYPE_CHECKING:
     from ..models.store import Store

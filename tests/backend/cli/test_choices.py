@@ -10,8 +10,9 @@ from pathlib import Path
 from latent_loom.backend.adaptation.settings import METHOD_NAMES
 from latent_loom.backend.cli import adapt, main, values
 from latent_loom.backend.textures.files import FORMATS, MAPS
-from latent_loom.backend.textures.look import LARGEST_PX, SEED_LIMIT, SMALLEST_PX, TILES
+from latent_loom.backend.textures.look import LARGEST_PX, SMALLEST_PX, TILES
 from latent_loom.backend.textures.pbr import PbrSettings
+from latent_loom.stylegan2.seeds import SEED_LIMIT
 
 
 def choices(command: str, option: str) -> set[str]:

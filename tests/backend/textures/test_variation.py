@@ -7,7 +7,8 @@ import pytest
 import torch
 from latent_loom.backend.errors import BadRequest
 from latent_loom.backend.textures.generate import GenerateSettings, generate
-from latent_loom.backend.textures.variation import Variation, Varied, group_layers
+from latent_loom.backend.textures.variation import Variation
+from latent_loom.backend.textures.varied import Varied, group_layers
 from latent_loom.backend.textures.walk import WalkSettings, noise_at
 
 from .conftest import make_generator

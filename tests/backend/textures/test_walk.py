@@ -9,7 +9,7 @@ from latent_loom.backend.errors import AlreadyExists, BadRequest, Cancelled
 from latent_loom.backend.job import Job
 from latent_loom.backend.textures.generate import texture
 from latent_loom.backend.textures.pace import distance, even_times, visual_times
-from latent_loom.backend.textures.variation import Varied, seed_to_ws
+from latent_loom.backend.textures.varied import Varied, seed_to_ws
 from latent_loom.backend.textures.walk import WalkSettings, latent_curve, walk
 from PIL import Image
 
