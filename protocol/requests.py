@@ -86,9 +86,11 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="batch",
             required=("out",),
-            optional=("jobs", "file", "resume"),
+            optional=("jobs", "file", "resume", "verify", "dry_run", "detach"),
             value=("out", "manifest", "written", "skipped", "failed", "seconds"),
         ),
+        RequestType(name="batch_status", required=("out",), value=("state", "done", "total"), idempotent=True),
+        RequestType(name="batch_cancel", required=("out",), value=("state", "done", "total"), idempotent=True),
         RequestType(
             name="import",
             required=("name",),

@@ -1,4 +1,4 @@
-"""`latent-loom generate | directions | walk | batch`: pictures from a generator and its styles."""
+"""`latent-loom generate | directions | walk`: pictures from a generator and its styles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import BadRequest
 from . import values
-from .console import Console, UnfinishedError
+from .console import Console
 from .inprocess import call, tell_warnings
 from .options import add_common, add_generator, add_look, look_params
 
@@ -19,7 +19,6 @@ def add(commands) -> None:
     _add_generate(commands)
     _add_directions(commands)
     _add_walk(commands)
-    _add_batch(commands)
 
 
 def _add_generate(commands) -> None:
@@ -93,15 +92,6 @@ def _add_walk(commands) -> None:
     parser.set_defaults(run=run_walk)
 
 
-def _add_batch(commands) -> None:
-    parser = commands.add_parser("batch", help="make whole sets of textures from a TOML file")
-    parser.add_argument("file", type=values.path, metavar="FILE", help="TOML with [defaults] and [[items]]")
-    parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
-    parser.add_argument("--resume", action="store_true", help="go on with a batch that was interrupted")
-    add_common(parser)
-    parser.set_defaults(run=run_batch)
-
-
 def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     sources = [*args.textures, *args.seeds] or [0]
     params = look_params(args) | {"seeds": sources, "out": str(args.out.absolute())}
@@ -165,24 +155,6 @@ def run_walk(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     value = call(args, console, "walk", params)
     tell_warnings(value, console)
     console.say(f"{counted(value['frames'], 'frame')} in {args.out} ({value['seconds']:.1f} s).")
-    return value
-
-
-def run_batch(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    params = {"file": str(args.file.absolute()), "out": str(args.out.absolute()), "resume": args.resume}
-    value = call(args, console, "batch", params)
-    failed = value["failed"]
-    for item in failed:
-        console.complain(f"{item['name']}: {item['message']}")
-    console.say(
-        f"{value['written']} written, {value['skipped']} already there, {len(failed)} failed, "
-        f"in {args.out} ({value['seconds']:.1f} s); the list is {value['manifest']}."
-    )
-    if failed:
-        sentence = (
-            f"{len(failed)} of the batch's items failed; correct them in {args.file} and run again with --resume."
-        )
-        raise UnfinishedError(sentence, value)
     return value
 
 

@@ -1,36 +1,22 @@
-"""Batches: many textures from one file, each item on its own, with a manifest that tells how to repeat every one.
+"""What a batch makes: its items, checked as a whole before the first of them is made.
 
-[defaults]                      # any of: generator style seeds size tile psi mine maps format relief normal roughness
-                                # cutoff mix directions noise noise_seed noise_strength strengths
-size = "1024x1024"
-maps = ["color", "normal"]
-
-[[items]]                       # the same keys, and name
-style = "mossy:0.8"
-seeds = "0-15"
-name = "moss"
+`batch_file` tells how a file is written; `naming` what the files are called; `batch_run` makes them.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import BadRequest, Cancelled, CannotWrite, LoomError, NotFound, as_loom_error
-from ..job import Job, Progress
-from . import spelling
-from .files import open_folder, picture_name, sweep_parts, write_picture
-from .generate import GenerateSettings, make_texture, picture_origin, picture_record, picture_set, repetition
+from ..errors import BadRequest
+from . import naming, spelling
+from .batch_file import BatchFileError, read_batch_file
+from .generate import GenerateSettings
 from .look import check_keys
-from .manifest import Manifest, write_failures
-from .memory import check_memory, predicted_mib
 from .variation import Source
-
-if TYPE_CHECKING:
-    from ..models.store import Store
 
 SPELLINGS = {
     "generator": spelling.text,
@@ -54,172 +40,185 @@ SPELLINGS = {
     "normal": spelling.text,
     "roughness": spelling.number,
 }
-ITEM_KEYS = (*SPELLINGS, "name")
+SEVERAL = {"generators": "generator", "sizes": "size", "formats": "format", "each": "style"}
+"""Keys with a list, of which an item is made once with each: `sizes = ["512x512", "1024x1024"]`."""
 SYNONYMS = {"texture": "textures", "styles": "style", "seed": "seeds", "direction": "directions"}
+DEFAULT_KEYS = (*SPELLINGS, *SEVERAL, "naming")
+ITEM_KEYS = (*DEFAULT_KEYS, "name", "record")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchItem:
+    """settings  what is made
+    naming    template of the files' paths (`naming.file_name`); None = NAME-SEED_MAP
+    record    of a manifest's line that is to be repeated: what its picture was made from
+    """
+
+    settings: GenerateSettings
+    naming: str | None = None
+    record: Mapping[str, Any] | None = None
+
+    def files(self, seed: Source, strength: float | None) -> dict[str, str]:
+        """Map -> path of one texture, below the output folder."""
+        s = self.settings
+        return {which: naming.file_name(self.naming, s, seed, strength, which) for which in s.maps}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings:
-    """items  one `GenerateSettings` each, with file names that do not collide"""
+    """items  with file names that do not collide, on file systems without capitals either
+    adapt  parameters of `adapt`, for the styles that are made first
+    """
 
-    items: tuple[GenerateSettings, ...]
+    items: tuple[BatchItem, ...]
+    adapt: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.items:
             raise BadRequest("The batch has no items; add at least one [[items]] with style, seeds and name.")
         taken: dict[str, int] = {}
-        for number, item in enumerate(self.items, start=1):
-            for file in _file_names(item):
-                first = taken.setdefault(file.casefold(), number)
-                if first != number:
-                    raise BadRequest(
-                        f"Items {first} and {number} would both write {file!r}; give them different names or seeds."
-                    )
+        for number, (item, seed, strength) in enumerate(self.textures(), start=1):
+            for file in item.files(seed, strength).values():
+                if taken.setdefault(file.casefold(), number) != number:
+                    raise BadRequest(self._collision(file))
+        folders = {f"{path}/" for file in taken for path in itertools.accumulate(file.split("/")[:-1], "{}/{}".format)}
+        for folder in folders:
+            if folder[:-1] in taken:
+                raise BadRequest(f"{folder[:-1]!r} would be a file and a folder; give them different names.")
 
-    @classmethod
-    def from_mapping(cls, jobs: Mapping[str, Any]) -> BatchSettings:
-        """From {"defaults": {...}, "items": [{...}]}. Raises BadRequest naming the item and key that is wrong."""
-        check_keys("The batch", jobs, ("defaults", "items"))
-        defaults, items = jobs.get("defaults", {}), jobs.get("items", [])
-        if not isinstance(defaults, Mapping):
-            raise BadRequest("The batch's defaults must be a table: write [defaults] and keys below it.")
-        if not isinstance(items, list | tuple) or not all(isinstance(item, Mapping) for item in items):
-            raise BadRequest("The batch's items must be a list of tables: write [[items]] before each.")
-        common = _values("[defaults]", defaults, tuple(SPELLINGS))
-        return cls(items=tuple(_item(number, common, item) for number, item in enumerate(items, start=1)))
+    def _collision(self, file: str) -> str:
+        writers = [
+            number
+            for number, item in enumerate(self.items, start=1)
+            for seed, strength in item.settings.textures
+            if file.casefold() in (name.casefold() for name in item.files(seed, strength).values())
+        ]
+        if len(set(writers)) == 1:
+            return (
+                f"Item {writers[0]} would write {file!r} for more than one texture or map; use {{seed}} and {{map}}"
+                " (and {strength}) in its naming."
+            )
+        return (
+            f"Items {writers[0]} and {writers[1]} would both write {file!r}; give them different names or seeds, or "
+            "tell them apart in the naming, like {name}-{size}-{seed}_{map}."
+        )
 
-    @classmethod
-    def from_toml(cls, path: Path | str) -> BatchSettings:
-        """From a file. Raises NotFound, or BadRequest where it is not TOML or not a batch."""
-        path = Path(path).expanduser()
-        try:
-            return cls.from_mapping(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise NotFound(f"There is no batch file {str(path)!r}; check the path.") from error
-        except tomllib.TOMLDecodeError as error:
-            raise BadRequest(f"{path.name} is not valid TOML: {error}; correct it there.") from error
-        except UnicodeDecodeError as error:
-            raise BadRequest(f"{path.name} is not a text file in UTF-8; save it as UTF-8.") from error
-        except BadRequest as error:
-            raise BadRequest(f"{path.name}: {error}") from error
+    def textures(self) -> Iterator[tuple[BatchItem, Source, float | None]]:
+        """(item, seed, strength) of every texture, in order."""
+        for item in self.items:
+            for seed, strength in item.settings.textures:
+                yield item, seed, strength
 
     @property
     def pictures(self) -> int:
-        return sum(len(item.seeds) for item in self.items)
+        return sum(len(item.settings.seeds) for item in self.items)
 
+    @property
+    def files(self) -> Iterator[str]:
+        """The paths of all files, in order."""
+        return (file for texture in self.textures() for file in texture[0].files(*texture[1:]).values())
 
-def _values(where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    table = {SYNONYMS.get(key, key): value for key, value in table.items()}
-    check_keys(where, table, known)
-    values = {}
-    for key, value in table.items():
+    @classmethod
+    def from_mapping(cls, jobs: Mapping[str, Any]) -> BatchSettings:
+        """From {"defaults": {...}, "adapt": [{...}], "items": [{...}]}. Raises BatchFileError."""
+        for key in jobs:
+            with _blamed(str(key)):
+                check_keys("The batch", [key], ("defaults", "adapt", "items"))
+        defaults, adapt, items = jobs.get("defaults", {}), jobs.get("adapt", []), jobs.get("items", [])
+        if not isinstance(defaults, Mapping):
+            raise BatchFileError(
+                "The batch's defaults must be a table: write [defaults] and keys below it.", "defaults"
+            )
+        for table, entries in (("adapt", adapt), ("items", items)):
+            if not isinstance(entries, list | tuple) or not all(isinstance(entry, Mapping) for entry in entries):
+                raise BatchFileError(
+                    f"The batch's {table} must be a list of tables: write [[{table}]] before each.", table
+                )
+        common = _values("defaults", 1, defaults, DEFAULT_KEYS)
+        made = [one for number, item in enumerate(items, start=1) for one in _items(number, common, item)]
+        return cls(items=tuple(made), adapt=tuple(dict(entry) for entry in adapt))
+
+    @classmethod
+    def from_file(cls, path: Path | str) -> BatchSettings:
+        """Raises NotFound, or BadRequest with file, line, key and what to write there."""
+        file = read_batch_file(path)
         try:
-            values[key] = SPELLINGS.get(key, spelling.text)(value)
+            return cls.from_mapping(file.jobs)
         except BadRequest as error:
-            raise BadRequest(f"{where}, {key}: {error}") from error
+            raise file.told(error) from error
+
+
+class _blamed:  # noqa: N801  used as a statement
+    """BadRequest inside becomes BatchFileError of this entry and key, with `where` before its sentence."""
+
+    def __init__(self, table: str, number: int = 1, key: str | None = None, where: str = "") -> None:
+        self.at, self.where = (table, number, key), where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, BadRequest) and not isinstance(error, BatchFileError):
+            raise BatchFileError(f"{self.where}{error}", *self.at) from error
+
+
+def _values(table: str, number: int, entry: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
+    """The entry's values as the settings have them; those of `SEVERAL` as lists."""
+    where = "[defaults]" if table == "defaults" else f"[[items]] {number}"
+    values: dict[str, Any] = {}
+    for written, value in entry.items():
+        key = SYNONYMS.get(written, written)
+        with _blamed(table, number, written):
+            check_keys(where, [key], tuple(name for name in known if name != "record"))
+        with _blamed(table, number, written, f"{where}, {written}: "):
+            values[key] = _value(key, value)
     return values
 
 
-def _item(number: int, common: dict[str, Any], table: Mapping[str, Any]) -> GenerateSettings:
-    where = f"[[items]] {number}"
-    values = common | _values(where, table, ITEM_KEYS)
+def _value(key: str, value: Any) -> Any:
+    if key in SEVERAL:
+        if not isinstance(value, list | tuple) or not value:
+            raise BadRequest(f'{value!r} is not a list; write several values like ["a", "b"], or use {SEVERAL[key]!r}.')
+        return [_value(SEVERAL[key], one) for one in value]
+    if key == "naming":
+        naming.check_template(spelling.text(value))
+        return value
+    read = SPELLINGS.get(key, spelling.text)
+    if isinstance(value, str) and read in (spelling.number, spelling.whole):
+        value = _numeric(value)  # a cell of a CSV file
+    return read(value)
+
+
+def _numeric(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _items(number: int, common: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[BatchItem]:
+    """The entry once with each combination of its lists."""
+    entry = dict(entry)
+    record = entry.pop("record", None)
+    values = dict(common) | _values("items", number, entry, ITEM_KEYS)
+    for several, one in SEVERAL.items():
+        if any(SYNONYMS.get(key, key) == one for key in entry) and several not in entry:
+            values.pop(several, None)  # the item's own value goes before the defaults' list
+    lists = {SEVERAL[key]: values.pop(key) for key in SEVERAL if key in values}
+    template = values.pop("naming", None)
+    with _blamed("items", number, None, f"[[items]] {number}: "):
+        for chosen in itertools.product(*lists.values()):
+            settings = _settings(values | dict(zip(lists, chosen, strict=True)))
+            item = BatchItem(settings=settings, naming=template, record=record)
+            item.files(*settings.textures[0])  # the naming must suit it
+            yield item
+
+
+def _settings(values: dict[str, Any]) -> GenerateSettings:
     values["styles"] = values.pop("style", ())
     kept = values.pop("textures", ())
     if kept:
         values["seeds"] = kept + values.get("seeds", ())
-    try:
-        return GenerateSettings(**values)
-    except BadRequest as error:
-        raise BadRequest(f"{where}: {error}") from error
-
-
-def _file_names(item: GenerateSettings) -> list[str]:
-    return [picture_name(item.stem, seed, which, item.format, at) for seed, at in item.textures for which in item.maps]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchResult:
-    """written  files written now;  skipped  files that were complete already
-    failed   {"name", "message"} of each item that failed, with the first seed that did
-    """
-
-    out: Path
-    manifest: Path
-    written: int
-    skipped: int
-    failed: list[dict[str, str]] = field(default_factory=list)
-
-
-def run_batch(
-    store: Store, settings: BatchSettings, out: Path, job: Job | None = None, *, resume: bool = False
-) -> BatchResult:
-    """Make all items under `out`. An item that fails is noted and the next one begins.
-
-    resume  keep files that the manifest there lists with the same settings, size and hash; without it all are made anew
-    Raises  CannotWrite, Cancelled, BadRequest (a manifest of a newer version); what was finished stays, and `resume`
-            goes on from there
-    """
-    folder = open_folder(out)
-    sweep_parts(folder)
-    run = _Run(store, folder, job or Job(), settings.pictures, Manifest.open(folder, keep=resume))
-    try:
-        for item in settings.items:
-            run.item(item)
-    finally:
-        run.manifest.close(order=[file for item in settings.items for file in _file_names(item)])
-        write_failures(folder, run.failed)
-    return BatchResult(
-        out=folder, manifest=run.manifest.path, written=run.written, skipped=run.skipped, failed=run.failed
-    )
-
-
-class _Run:
-    """One pass over a batch: the counters, and what was made."""
-
-    def __init__(self, store: Store, folder: Path, job: Job, total: int, manifest: Manifest) -> None:
-        self.store, self.folder, self.job, self.total, self.manifest = store, folder, job, total, manifest
-        self.done = self.written = self.skipped = 0
-        self.failed: list[dict[str, str]] = []
-
-    def item(self, item: GenerateSettings) -> None:
-        """All pictures of one item. Boundary: whatever is wrong with this item must not stop a night's other work."""
-        before = self.done
-        try:
-            config = self.store.generator(item.generator).config
-            device = self.store.device
-            check_memory(predicted_mib(config, item.size, item.tile, item.maps, device), device, item.size)
-            for seed, strength in item.textures:
-                self.job.check()
-                self.picture(item, seed, strength)
-        except (Cancelled, CannotWrite):
-            raise  # the next item would fare no better
-        except Exception as error:
-            known: LoomError | None = as_loom_error(error)
-            if isinstance(known, CannotWrite):
-                raise known from error
-            message = str(known) if known else f"an internal error, please report it: {type(error).__name__}: {error}"
-            self.failed.append({"name": item.stem, "message": message})
-            self.done = before + len(item.seeds)
-
-    def picture(self, item: GenerateSettings, seed: Source, strength: float | None) -> None:
-        """One picture with its maps, unless all its files are there."""
-        origin = picture_origin(self.store, item, seed, strength)
-        wanted = {}
-        for which in item.maps:
-            record = picture_record(item, origin, seed, which)
-            wanted[which] = picture_name(item.stem, seed, which, item.format, strength), record
-        missing = [which for which, (file, record) in wanted.items() if not self.manifest.has(file, record)]
-        color = None
-        if missing:
-            color = make_texture(self.store, item, seed, strength)
-            repeat = repetition(self.store.generator(item.generator).config, color, item)
-            images = picture_set(color, item)
-            for which in missing:
-                file, record = wanted[which]
-                data = write_picture(self.folder / file, images[which], about=record)
-                measured = {} if repeat is None or which != "color" else {"repeat": repeat}
-                self.manifest.add(file, item.stem, record, data, measured)
-        self.written += len(missing)
-        self.skipped += len(wanted) - len(missing)
-        self.done += 1
-        self.job.report(Progress(done=self.done, total=self.total, stage=item.stem, preview=color))
+    return GenerateSettings(**values)

@@ -12,9 +12,9 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -81,14 +81,21 @@ def open_folder(out: Path | str) -> Path:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to `path` whole or not at all: a hidden neighbour first, then a rename.
+    """Write `data` to `path` whole or not at all."""
+    with writing_atomic(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing_atomic(path: Path) -> Iterator[BinaryIO]:
+    """A file that becomes `path` whole or not at all: a hidden neighbour first, then a rename. Raises CannotWrite.
 
     An exception (Ctrl-C included) removes the neighbour; a kill leaves it, hidden, and `path` untouched.
     """
     part = _part_beside(path)
     try:
         with part.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -3,9 +3,13 @@
     {"file": "moss-3_normal.png", "item": "moss", "bytes": ..., "sha256": "...", "version": 1,
      "generator": ..., "generator_hash": ..., "styles": [[name, strength, hash]], "seed": 3, "map": "normal", ...}
 
-While a batch runs, lines are appended as files are finished, so that after a kill at most one finished file is missing
-from it and at most the last line is broken. At the end it is rewritten in the batch's order: an interrupted and resumed
-batch leaves the same manifest, byte for byte, as one that ran through.
+While a batch runs, lines are appended as files are finished, so that after a kill at most the files that were being
+written are missing from it and at most the last line is broken. At the end it is put into the batch's order: an
+interrupted and resumed batch leaves the same manifest, byte for byte, as one that ran through. In memory a line is its
+place in the file and a digest, so that a hundred thousand of them take some 30 MB.
+
+A file counts as whole when its size is the manifest's and it is older than the manifest itself: nobody wrote to it
+since. One that is newer (a copied folder, an edited picture) is read and compared by its hash.
 """
 
 from __future__ import annotations
@@ -13,108 +17,184 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import BadRequest, CannotWrite
-from .files import canonical_json, write_atomic
+from .files import canonical_json, writing_atomic
 
 VERSION = 1
 FILE = "manifest.jsonl"
 FAILURES = "failed.jsonl"
 _ABOUT_THE_FILE = ("file", "item", "bytes", "sha256", "version", "repeat")
+_ORIGIN = ("generator_hash", "texture_hash")
+
+
+class _Line(NamedTuple):
+    """Where a file's record stands in the manifest, and the digest of what it was made from."""
+
+    start: int
+    length: int
+    digest: bytes
 
 
 class Manifest:
     """The records of the files in one folder, by file name. Make it with `open`."""
 
-    def __init__(self, folder: Path, records: dict[str, dict[str, Any]]) -> None:
-        self.folder, self.path, self.records = folder, folder / FILE, records
+    def __init__(self, folder: Path, lines: Iterable[bytes] = ()) -> None:
+        self.folder, self.path = folder, folder / FILE
+        self._places: dict[str, _Line] = {}
+        self._end = 0
         # A broken last line must not swallow the next record: begin from whole lines.
-        write_atomic(self.path, _lines(records.values()))
+        with writing_atomic(self.path) as file:
+            for line in lines:
+                file.write(line)
+                self._note(json.loads(line), line)
         self._file = self.path.open("ab")
 
     @classmethod
-    def open(cls, folder: Path, *, keep: bool) -> Manifest:
-        """The manifest of `folder`; its records count only with `keep`."""
-        return cls(folder, read_manifest(folder) if keep else {})
+    def open(cls, folder: Path, *, keep: bool, verify: bool = False) -> Manifest:
+        """The manifest of `folder`; with `keep`, the records of the files that are whole. `verify` hashes them all.
+
+        Raises  BadRequest where another version wrote it, or it is no manifest at all
+        """
+        return cls(folder, _whole(folder, verify) if keep else ())
 
     def has(self, file: str, record: dict[str, Any]) -> bool:
-        """Whether `file` was made from exactly the settings of `record` and is still whole, by size and sha256."""
-        known = self.records.get(file)
-        if known is None or {k: v for k, v in known.items() if k not in _ABOUT_THE_FILE} != record:
-            return False
-        try:
-            path = self.folder / file
-            return path.stat().st_size == known["bytes"] and _sha256(path.read_bytes()) == known["sha256"]
-        except OSError:
-            return False
+        """Whether `file` was made from exactly the settings of `record`."""
+        known = self._places.get(file)
+        return known is not None and known.digest == self.digest(record)
 
     def add(
-        self, file: str, item: str, record: dict[str, Any], data: bytes, measured: dict[str, float] | None = None
+        self, file: str, item: str, record: dict[str, Any], written: tuple[int, str], measured: dict[str, float]
     ) -> None:
-        """Note that `file` now holds `data`, made from `record`; `measured` may hold its repeat score."""
-        about = {"file": file, "item": item, "bytes": len(data), "sha256": _sha256(data), "version": VERSION}
-        self.records[file] = about | (measured or {}) | record
+        """Note that `file` now holds `written` (bytes, sha256), made from `record`; `measured` may hold its score."""
+        about = {"file": file, "item": item, "bytes": written[0], "sha256": written[1], "version": VERSION}
+        entry = about | measured | record
+        line = f"{canonical_json(entry)}\n".encode()
         try:
-            self._file.write(_lines([self.records[file]]))
+            self._file.write(line)
             self._file.flush()
         except OSError as error:
             raise CannotWrite(
                 f"Cannot write {FILE!r} in {str(self.folder)!r} ({error.strerror or error}); free space and resume."
             ) from error
+        self._note(entry, line)
 
     def close(self, *, order: Iterable[str]) -> None:
         """Rewrite the file with the records of `order` first, then the others by name."""
         with contextlib.suppress(OSError):  # a full disk: what was flushed is there, and the rewrite below tells
             self._file.close()
-        place = {file: number for number, file in enumerate(order)}
-        names = sorted(self.records, key=lambda file: (place.get(file, len(place)), file))
-        write_atomic(self.path, _lines(self.records[file] for file in names))
+        rest = dict(self._places)
+        with self.path.open("rb") as old, writing_atomic(self.path) as new:
+            for file in order:
+                if file in rest:
+                    new.write(_read(old, rest.pop(file)))
+            for file in sorted(rest):
+                new.write(_read(old, rest[file]))
+
+    @staticmethod
+    def digest(record: Mapping[str, Any]) -> bytes:
+        """Of what a file was made from: equal for equal settings and models."""
+        return hashlib.sha256(canonical_json(record).encode()).digest()[:16]
+
+    def _note(self, entry: dict[str, Any], line: bytes) -> None:
+        self._places[entry["file"]] = _Line(self._end, len(line), self.digest(_made_from(entry)))
+        self._end += len(line)
 
 
-def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """File name -> record, of the manifest in `folder`; {} where there is none. Broken lines are left out.
+def read_manifest(folder: Path) -> Iterator[dict[str, Any]]:
+    """The records of the manifest in `folder`, one at a time; none where there is no manifest. Broken lines are left
+    out; of two for one file the later counts, and both come.
 
-    Raises  BadRequest where a newer version wrote it, or it is no manifest at all
+    Raises  BadRequest where another version wrote it, or it is no manifest at all
     """
-    try:
-        text = (folder / FILE).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return {}
-    records: dict[str, dict[str, Any]] = {}
-    lines = text.split("\n")
-    for line in lines:
-        try:
-            record = json.loads(line)
-            version, file = record["version"], record["file"]
-        except (ValueError, TypeError, KeyError):
-            continue
-        if not isinstance(version, int) or version > VERSION:
-            raise BadRequest(
-                f"The {FILE} in {str(folder)!r} was written by a newer version (format {version}); update Latent Loom "
-                "or choose another folder."
-            )
-        if isinstance(file, str) and isinstance(record.get("bytes"), int):
-            records[file] = record
-    if any(lines) and len(lines) > 2 and not records:
+    path = folder / FILE
+    if not path.exists():
+        return
+    lines = found = 0
+    with path.open("rb") as file:
+        for line in file:
+            lines += 1
+            try:
+                record = json.loads(line)
+                version, name, size = record["version"], record["file"], record.get("bytes")
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue
+            if version != VERSION:
+                raise BadRequest(
+                    f"The {FILE} in {str(folder)!r} was written by another version of Latent Loom (format {version!r},"
+                    f" not {VERSION}): a newer version is needed, or another folder."
+                )
+            if isinstance(name, str) and isinstance(size, int) and isinstance(record.get("sha256"), str):
+                found += 1
+                yield record
+    if lines > 1 and not found:
         raise BadRequest(f"The {FILE} in {str(folder)!r} is not a batch's manifest; choose another folder.")
-    return records
 
 
-def write_failures(folder: Path, failed: list[dict[str, str]]) -> None:
+def _whole(folder: Path, verify: bool) -> Iterator[bytes]:
+    """The lines of the files that are there, whole and unchanged."""
+    try:
+        written_ns = (folder / FILE).stat().st_mtime_ns
+    except FileNotFoundError:
+        return
+    for record in read_manifest(folder):
+        path = folder / record["file"]
+        try:
+            status = path.stat()
+            if status.st_size != record["bytes"]:
+                continue
+            if (verify or status.st_mtime_ns >= written_ns) and sha256(path.read_bytes()) != record["sha256"]:
+                continue
+        except OSError:
+            continue
+        yield f"{canonical_json(record)}\n".encode()
+
+
+def whole_files(folder: Path, *, verify: bool = False) -> dict[str, bytes]:
+    """File -> digest of what it was made from, of the files of the manifest in `folder` that are whole."""
+    entries = (json.loads(line) for line in _whole(folder, verify))
+    return {entry["file"]: Manifest.digest(_made_from(entry)) for entry in entries}
+
+
+def item_of_record(record: dict[str, Any]) -> dict[str, Any]:
+    """The item of a batch that makes the file of a manifest's line again. Raises BadRequest."""
+    try:
+        if record["version"] != VERSION:
+            raise BadRequest(f"This line is of another version (format {record['version']!r}, not {VERSION}).")
+        made_from = _made_from(record)
+        values = {key: value for key, value in made_from.items() if key not in _ORIGIN}
+        seed, path = values.pop("seed"), Path(record["file"])
+        values["textures" if isinstance(seed, str) else "seeds"] = [seed]
+        values["styles"] = [[name, strength] for name, strength, _ in values["styles"]]
+        values["maps"] = [values.pop("map")]
+        values["format"] = {".jpg": "jpeg"}.get(path.suffix, path.suffix.removeprefix("."))
+        values["naming"] = path.with_suffix("").as_posix()
+        return values | {"name": record["item"], "record": made_from}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadRequest("This line is not a manifest's record of a file; take it from the manifest anew.") from error
+
+
+def write_failures(folder: Path, failed: list[dict[str, Any]]) -> None:
     """`failed.jsonl` beside the manifest says what failed in the last run; it is removed when nothing did."""
     path = folder / FAILURES
-    if failed:
-        write_atomic(path, _lines(failed))
-    else:
+    if not failed:
         path.unlink(missing_ok=True)
+        return
+    with writing_atomic(path) as file:
+        file.writelines(f"{canonical_json(entry)}\n".encode() for entry in failed)
 
 
-def _lines(records: Iterable[dict[str, Any]]) -> bytes:
-    return "".join(canonical_json(record) + "\n" for record in records).encode()
-
-
-def _sha256(data: bytes) -> str:
+def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _made_from(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key not in _ABOUT_THE_FILE}
+
+
+def _read(file: Any, line: _Line) -> bytes:
+    file.seek(line.start)
+    return file.read(line.length)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...job import Job
 from .adaptation import PARTIAL, adapt
+from .batches import batch, batch_cancel, batch_status
 from .checkpoints import export, import_
 from .context import Answer, Context, idle_status
 from .kept import delete_texture, keep, kept_textures, project
@@ -31,7 +32,7 @@ from .style_files import (
     show_style,
     styles,
 )
-from .textures import batch, directions, generate, walk
+from .textures import directions, generate, walk
 
 __all__ = [
     "AT_ONCE",
@@ -56,6 +57,8 @@ HANDLERS: dict[str, Handler] = {
     "directions": directions,
     "walk": walk,
     "batch": batch,
+    "batch_status": batch_status,
+    "batch_cancel": batch_cancel,
     "import": import_,
     "export": export,
     "mine_style": mine_style,
@@ -74,7 +77,10 @@ HANDLERS: dict[str, Handler] = {
 }
 
 AT_THE_DESK = frozenset(
-    {"models", "styles", "show_style", "rename_style", "delete_style", "textures", "delete_texture"}
+    {
+        *("models", "styles", "show_style", "rename_style", "delete_style", "textures", "delete_texture"),
+        *("batch_status", "batch_cancel"),
+    }
 )
 """Requests that compute nothing: they need not wait for the device's worker."""
 

@@ -1,30 +1,14 @@
-"""Pictures: textures, walks and batches."""
+"""Pictures: textures, sheets of directions and walks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
-from ...errors import BadRequest
 from ...job import Job
 from ..parameters import parse
-from .context import Answer, Context, Folder, OptionalFolder, absolute
+from .context import Answer, Context, Folder, OptionalFolder
 from .entries import plain, style_warnings
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchRequest(Folder):
-    jobs: dict | None = None
-    file: Path | None = None
-    resume: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        absolute("file", self.file)
-        if (self.jobs is None) == (self.file is None):
-            raise BadRequest("batch needs either `jobs` (a map with defaults and items) or `file` (a TOML file).")
 
 
 def generate(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -57,15 +41,4 @@ def walk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer
     used = [*settings.styles, *(style for key in settings.key_styles for style in key)]
     told = style_warnings(context, settings.generator, used)
     value = {"files": made.files, "frames": settings.frames, "out": str(where.out), "warnings": told}
-    return Answer(value=value | {"seconds": time.monotonic() - began_s})
-
-
-def batch(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
-    from ...textures.batch import BatchSettings, run_batch
-
-    (asked,) = parse("batch", params, BatchRequest)
-    began_s = time.monotonic()
-    settings = BatchSettings.from_toml(asked.file) if asked.file else BatchSettings.from_mapping(asked.jobs)
-    made = run_batch(context.store, settings, asked.out, job, resume=asked.resume)
-    value = {name: plain(getattr(made, name)) for name in ("out", "manifest", "written", "skipped", "failed")}
     return Answer(value=value | {"seconds": time.monotonic() - began_s})

@@ -10,13 +10,13 @@ from latent_loom.backend.adaptation.settings import AdaptSettings
 from latent_loom.backend.service import handlers
 from latent_loom.backend.service.handlers import (
     adaptation,
+    batches,
     checkpoints,
     context,
     kept,
     mining,
     reporting,
     style_files,
-    textures,
 )
 from latent_loom.backend.textures.direction_sheet import DirectionSettings
 from latent_loom.backend.textures.generate import GenerateSettings
@@ -33,7 +33,9 @@ SETTINGS = {
     "generate": (GenerateSettings, context.OptionalFolder),
     "directions": (DirectionSettings, context.OptionalFolder),
     "walk": (WalkSettings, context.Folder),
-    "batch": (textures.BatchRequest,),
+    "batch": (batches.BatchRequest,),
+    "batch_status": (context.Folder,),
+    "batch_cancel": (context.Folder,),
     "import": (checkpoints.ImportRequest,),
     "export": (checkpoints.ExportRequest,),
     "mine_style": (mining.MineRequest, MineSettings),

@@ -1,0 +1,156 @@
+"""Batches: run here, reckoned beforehand, or detached; looked at and cancelled from elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import AlreadyExists, BadRequest
+from ...job import Job
+from ..parameters import parse
+from .adaptation import PARTIAL, AdaptRequest, adapt
+from .context import Answer, Context, Folder, absolute
+from .entries import plain
+
+if TYPE_CHECKING:
+    from ...adaptation.settings import AdaptSettings
+    from ...textures.batch import BatchSettings
+
+MOST_TOLD = 50
+"""Failures in an answer; failed.jsonl has all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchRequest(Folder):
+    """verify   with resume: read and hash every file that is there
+    dry_run  say what it would take, and make nothing
+    detach   in a process of its own, which outlives this one
+    """
+
+    jobs: dict | None = None
+    file: Path | None = None
+    resume: bool = False
+    verify: bool = False
+    dry_run: bool = False
+    detach: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        absolute("file", self.file)
+        if (self.jobs is None) == (self.file is None):
+            raise BadRequest("batch needs either `jobs` (a map with defaults and items) or `file` (a batch file).")
+        if self.verify and not self.resume:
+            raise BadRequest("verify looks at what is there already; it goes with resume.")
+        if self.dry_run and self.detach:
+            raise BadRequest("A dry run makes nothing that could be detached; ask for one of both.")
+
+
+def batch(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    from ...textures.batch import BatchSettings
+    from ...textures.batch_run import run_batch
+
+    (asked,) = parse("batch", params, BatchRequest)
+    began_s = time.monotonic()
+    settings = BatchSettings.from_file(asked.file) if asked.file else BatchSettings.from_mapping(asked.jobs)
+    adaptations = [_Adaptation(context, entry, resume=asked.resume) for entry in settings.adapt]
+    if asked.dry_run:
+        return Answer(value=_reckoned(context, settings, adaptations, asked, job))
+    if asked.detach:
+        from ...textures.detach import detach
+
+        return Answer(value={"detached": True, "out": str(asked.out)} | detach(context.store, asked))
+    by_name = {one.asked.name: one for one in adaptations}
+    made = run_batch(
+        context.store, settings, asked.out, job, resume=asked.resume, verify=asked.verify,
+        adapt=lambda entry, job: by_name[entry["name"]].make(job),
+    )  # fmt: skip
+    value = {name: plain(getattr(made, name)) for name in ("out", "manifest", "written", "skipped")}
+    value["failed"] = [
+        {"name": f["name"], "message": f["message"], "count": max(1, len(f["seeds"]))} for f in made.failed[:MOST_TOLD]
+    ]
+    return Answer(value=value | {"seconds": time.monotonic() - began_s})
+
+
+def batch_status(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    from ...textures.batch_state import read_state
+
+    (asked,) = parse("batch_status", params, Folder)
+    return Answer(value=read_state(asked.out))
+
+
+def batch_cancel(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    from ...textures.batch_state import ask_to_cancel
+
+    (asked,) = parse("batch_cancel", params, Folder)
+    return Answer(value=ask_to_cancel(asked.out))
+
+
+class _Adaptation:
+    """One [[adapt]] of a batch, checked: whether its style is there, is to be made, or has a name that is taken."""
+
+    def __init__(self, context: Context, params: Mapping[str, Any], *, resume: bool) -> None:
+        from ...adaptation.presets import with_preset
+        from ...adaptation.settings import AdaptSettings
+
+        self.context, self.params = context, params
+        where = f"[[adapt]] {params.get('name', '')!r}"
+        try:
+            self.asked, self.settings = parse(
+                "adapt", with_preset(params.get("preset"), params), AdaptRequest, AdaptSettings
+            )
+        except BadRequest as error:
+            raise BadRequest(f"{where}: {error}") from error
+        there = {entry.name: entry for entry in context.store.styles() if not entry.builtin}
+        entry = there.get(self.asked.name)
+        self.is_there = entry is not None and self._made(entry.info)
+        partial = there.get(self.asked.name[: 64 - len(PARTIAL)] + PARTIAL)
+        self.goes_on = resume and not self.is_there and partial is not None and self._made(partial.info)
+        if entry is not None and not self.is_there and not self.asked.overwrite:
+            raise AlreadyExists(
+                f"{where}: there is a style of that name already, made otherwise; choose another name or set "
+                "overwrite = true."
+            )
+
+    def make(self, job: Job) -> None:
+        if not self.is_there:
+            adapt(self.context, {**self.params, "resume": self.goes_on}, {}, job)
+
+    def _made(self, info: Any) -> bool:
+        return (
+            info is not None
+            and info.generator_hash == self.context.store.generator_hash(self.asked.generator)
+            and info.method == self.settings.method_name
+            and _told(self.settings).items() <= info.settings.items()
+        )
+
+
+def _told(settings: AdaptSettings) -> dict[str, Any]:
+    """The settings as a style's provenance has them, but for what only it knows or what does not matter."""
+    import hashlib
+    import json
+    from dataclasses import asdict
+
+    told = {key: value for key, value in asdict(settings).items() if key not in ("method", "preview_every")}
+    if settings.learning_rate is None:
+        del told["learning_rate"]  # there it is the method's
+    for name in ("images", "source_images"):
+        told[name] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in getattr(settings, name)]
+    return json.loads(json.dumps(told))
+
+
+def _reckoned(
+    context: Context, settings: BatchSettings, adaptations: list[_Adaptation], asked: BatchRequest, job: Job
+) -> dict[str, Any]:
+    from ...textures.batch_estimate import estimate
+
+    reckoned = estimate(context.store, settings, asked.out, job, resume=asked.resume, verify=asked.verify)
+    reckoned["adapt"] = [
+        {"name": one.asked.name, "iterations": one.settings.iterations, "there": one.is_there} for one in adaptations
+    ]
+    reckoned["missing"] = [
+        line for line in reckoned["missing"] if not any(f"{one.asked.name!r}" in line for one in adaptations)
+    ]
+    return reckoned

@@ -1,0 +1,145 @@
+"""Batches as requests: dry runs, styles made first, detached runs that are found again and cancelled."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from latent_loom.backend.errors import AlreadyExists, BadRequest, LoomError, NotFound
+from latent_loom.backend.job import Job
+from latent_loom.backend.models.store import Store
+from latent_loom.backend.service.handlers import HANDLERS, Context, batches
+from latent_loom.backend.textures import batch_run
+from latent_loom.backend.textures.batch_state import only_batch_in
+from latent_loom.stylegan2.config import GeneratorConfig
+from latent_loom.stylegan2.networks import Generator
+
+ADAPT = {"name": "mossy", "generator": "tiny", "source": "stone", "target": "mossy stone", "iterations": 2, "batch": 2}
+ITEMS = [{"name": "moss", "style": "mossy", "seeds": "0-2"}]
+JOBS = {"defaults": {"generator": "tiny", "size": 32}, "adapt": [ADAPT], "items": ITEMS}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    import torch
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("data")
+    config = GeneratorConfig(
+        z_dim=8, w_dim=8, resolution=16, channels=(8, 8, 8), mapping_layers=2, tile="xy", input_map=1.0, const_size=1
+    )
+    Store(folder).add_generator(Generator(config), "tiny")
+    return folder
+
+
+@pytest.fixture
+def ask(root):
+    def asked(request, **params):
+        return HANDLERS[request](Context(store=Store(root)), params, {}, Job()).value
+
+    return asked
+
+
+def test_a_style_is_made_first_and_used_again_and_not_made_twice(ask, tmp_path, monkeypatch):
+    out = str(tmp_path / "set")
+    reckoned = ask("batch", jobs=JOBS, out=out, dry_run=True)
+    assert (reckoned["textures"], reckoned["files"], reckoned["missing"]) == (3, 3, [])
+    assert reckoned["adapt"] == [{"name": "mossy", "iterations": 2, "there": False}]
+    assert reckoned["seconds"] > 0 and reckoned["bytes"] > 0 and not (tmp_path / "set").exists()
+    made = ask("batch", jobs=JOBS, out=out)
+    assert (made["written"], made["failed"]) == (3, [])
+    monkeypatch.setattr(batches, "adapt", None)
+    assert ask("batch", jobs=JOBS, out=out, resume=True)["skipped"] == 3
+    again = ask("batch", jobs=JOBS, out=out, dry_run=True, resume=True)
+    assert again["there"] == 3 and again["adapt"][0]["there"] and again["seconds"] == 0
+    other = JOBS | {"adapt": [ADAPT | {"target": "snowy stone"}]}
+    with pytest.raises(AlreadyExists, match="'mossy'.*made otherwise"):
+        ask("batch", jobs=other, out=out)
+
+
+def test_an_adaptation_that_cannot_be_meant_is_refused_before_anything_is_made(ask, tmp_path):
+    for change, sentence in (
+        ({"sauce": "x"}, "did you mean 'source'"),
+        ({"method": "best"}, "There is no method"),
+        ({"preset": "moos"}, "preset"),
+    ):
+        with pytest.raises(LoomError, match=sentence):
+            ask("batch", jobs=JOBS | {"adapt": [ADAPT | change]}, out=str(tmp_path / "set"))
+    assert not (tmp_path / "set").exists()
+
+
+def test_an_adaptation_that_fails_stops_nothing_else(ask, tmp_path):
+    jobs = JOBS | {"adapt": [ADAPT | {"name": "zzz", "target": "qwertz"}], "items": [{"name": "a"}, {"style": "zzz"}]}
+    made = ask("batch", jobs=jobs, out=str(tmp_path / "set"))
+    assert made["written"] == 1
+    assert [entry["name"] for entry in made["failed"]] == ["adapt zzz", "zzz"]
+
+
+def test_a_dry_run_names_what_is_missing(ask, tmp_path):
+    jobs = {"items": [{"generator": "tiny", "size": 32, "style": "rusti"}, {"generator": "tinny"}]}
+    reckoned = ask("batch", jobs=jobs, out=str(tmp_path / "set"), dry_run=True)
+    assert len(reckoned["missing"]) == 2 and "'rusti'" in reckoned["missing"][0]
+
+
+def test_a_style_that_vanishes_halfway_fails_its_textures_and_a_passing_fault_is_tried_again(
+    ask, tmp_path, monkeypatch
+):
+    real, calls = batch_run.make_texture, []
+
+    def flaky(store, look, seed, strength):
+        calls.append(seed)
+        if seed == 1 and calls.count(1) == 1:
+            raise RuntimeError("a passing fault")
+        if seed == 2:
+            raise NotFound("There is no style called 'gone'.")
+        return real(store, look, seed, strength)
+
+    monkeypatch.setattr(batch_run, "make_texture", flaky)
+    jobs = {"items": [{"generator": "tiny", "size": 32, "seeds": "0-3"}]}
+    made = ask("batch", jobs=jobs, out=str(tmp_path / "set"))
+    assert calls == [0, 1, 2, 3, 1, 2] and made["written"] == 3
+    assert made["failed"] == [{"name": "tiny", "message": "There is no style called 'gone'.", "count": 1}]
+
+
+def test_a_detached_batch_is_found_again_and_cancelled_and_goes_on(ask, tmp_path):
+    out = str(tmp_path / "set")
+    jobs = {"items": [{"generator": "tiny", "size": 32, "seeds": "0-19999"}]}
+    begun = ask("batch", jobs=jobs, out=out, detach=True)
+    assert begun["detached"] and begun["state"] == "running" and begun["total"] == 20000
+    with pytest.raises(LoomError, match="running in"):
+        ask("batch", jobs=jobs, out=out, detach=True)
+    assert ask("batch_cancel", out=out)["state"] == "running"
+    until = time.monotonic() + 120
+    while ask("batch_status", out=out)["state"] == "running" and time.monotonic() < until:
+        time.sleep(0.1)
+    state = ask("batch_status", out=out)
+    assert state["state"] == "cancelled" and state["done"] < 20000
+    (tmp_path / "set" / "batch.json").write_text('{"version": 1, "state": "running", "done": 3, "total": 20000}')
+    assert ask("batch_status", out=out)["state"] == "killed"
+
+
+def test_a_detached_batch_that_cannot_begin_says_why(ask, tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "manifest.jsonl").write_text('{"version": 99, "file": "a.png"}\n')
+    with pytest.raises(LoomError, match="another version"):
+        ask("batch", jobs=JOBS | {"adapt": []}, out=str(tmp_path / "set"), resume=True, detach=True)
+
+
+def test_two_batches_do_not_share_a_folder(ask, tmp_path):
+    with only_batch_in(tmp_path), pytest.raises(AlreadyExists, match="is running in"):
+        ask("batch", jobs=JOBS | {"adapt": []}, out=str(tmp_path))
+
+
+def test_a_folder_without_a_batch_and_contradictions_are_told(ask, tmp_path):
+    with pytest.raises(NotFound, match="no batch in"):
+        ask("batch_status", out=str(tmp_path))
+    with pytest.raises(BadRequest, match="goes with resume"):
+        ask("batch", jobs=JOBS, out=str(tmp_path), verify=True)
+
+
+def test_a_link_out_of_the_folder_is_refused(ask, tmp_path):
+    out = tmp_path / "set"
+    out.mkdir()
+    (out / "moss").symlink_to(tmp_path)
+    with pytest.raises(BadRequest, match="leads out of the output folder"):
+        ask("batch", jobs={"items": [{"generator": "tiny", "naming": "moss/{seed}"}]}, out=str(out))
