@@ -76,16 +76,19 @@ def run_batch(
         manifest = Manifest.open(folder, keep=resume, verify=verify)
         state = BatchState(folder, settings.pictures)
         run = _Run(store, folder, job, settings, manifest, state)
+        ended = ("finished", "")
         try:
             run.adaptations(adapt)
             run.textures()
         except BaseException as error:
-            state.end("cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed", str(error))
+            ended = ("cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed", str(error))
             raise
         finally:
-            manifest.close(order=settings.files)
-            write_failures(folder, run.failed)
-        state.end("finished")
+            try:
+                manifest.close(order=settings.files)
+                write_failures(folder, run.failed)
+            finally:
+                state.end(*ended)
     return BatchResult(out=folder, manifest=manifest.path, written=run.written, skipped=run.skipped, failed=run.failed)
 
 

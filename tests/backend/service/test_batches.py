@@ -9,8 +9,8 @@ from latent_loom.backend.errors import AlreadyExists, BadRequest, LoomError, Not
 from latent_loom.backend.job import Job
 from latent_loom.backend.models.store import Store
 from latent_loom.backend.service.handlers import HANDLERS, Context, batches
-from latent_loom.backend.textures import batch_run
-from latent_loom.backend.textures.batch_state import only_batch_in
+from latent_loom.backend.textures import batch_run, detach
+from latent_loom.backend.textures.batch_state import is_running, only_batch_in
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.networks import Generator
 
@@ -53,7 +53,7 @@ def test_a_style_is_made_first_and_used_again_and_not_made_twice(ask, tmp_path, 
     again = ask("batch", jobs=JOBS, out=out, dry_run=True, resume=True)
     assert again["there"] == 3 and again["adapt"][0]["there"] and again["seconds"] == 0
     other = JOBS | {"adapt": [ADAPT | {"target": "snowy stone"}]}
-    with pytest.raises(AlreadyExists, match="'mossy'.*made otherwise"):
+    with pytest.raises(AlreadyExists, match=r"'mossy'.*made otherwise"):
         ask("batch", jobs=other, out=out)
 
 
@@ -110,10 +110,11 @@ def test_a_detached_batch_is_found_again_and_cancelled_and_goes_on(ask, tmp_path
         ask("batch", jobs=jobs, out=out, detach=True)
     assert ask("batch_cancel", out=out)["state"] == "running"
     until = time.monotonic() + 120
-    while ask("batch_status", out=out)["state"] == "running" and time.monotonic() < until:
+    while is_running(tmp_path / "set") and time.monotonic() < until:
         time.sleep(0.1)
     state = ask("batch_status", out=out)
     assert state["state"] == "cancelled" and state["done"] < 20000
+    detach._started.pop().wait()
     (tmp_path / "set" / "batch.json").write_text('{"version": 1, "state": "running", "done": 3, "total": 20000}')
     assert ask("batch_status", out=out)["state"] == "killed"
 
