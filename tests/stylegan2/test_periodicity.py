@@ -6,7 +6,7 @@ import pytest
 import torch
 from latent_loom.stylegan2.ops.modulation import modulated_convolve
 from latent_loom.stylegan2.ops.padding import pad
-from latent_loom.stylegan2.ops.resample import normalise_taps, up_convolve, upsample
+from latent_loom.stylegan2.ops.resample import normalise_taps, upsample
 
 TAPS = normalise_taps((1.0, 3.0, 3.0, 1.0))
 AXES = {"x": 3, "y": 2}
@@ -17,7 +17,6 @@ WEIGHT = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(1)) / 5
 OPS = {  # name -> (operation, pixels out for one pixel in)
     "pad": (lambda x, tile: pad(x, 1, tile)[:, :, :-2, :-2], 1),
     "upsample": (lambda x, tile: upsample(x, TAPS, tile), 2),
-    "up_convolve": (lambda x, tile: up_convolve(x, WEIGHT, TAPS, tile), 2),
     "convolve": (lambda x, tile: modulated_convolve(x, WEIGHT, S, tile=tile), 1),
     "up-sampling convolve": (lambda x, tile: modulated_convolve(x, WEIGHT, S, tile=tile, up_taps=TAPS), 2),
 }
