@@ -90,6 +90,12 @@ REQUESTS: dict[str, RequestType] = {
             value=("out", "manifest", "written", "skipped", "failed", "seconds"),
         ),
         RequestType(name="batch_status", required=("out",), value=("state", "done", "total"), idempotent=True),
+        RequestType(
+            name="asset_library",
+            required=("folder",),
+            optional=("blender", "addon", "pack"),
+            value=("blend", "materials", "catalogues", "blender", "seconds"),
+        ),
         RequestType(name="batch_cancel", required=("out",), value=("state", "done", "total"), idempotent=True),
         RequestType(
             name="import",

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..blender import script_command
 from .demo_backend import BackendProcess
 from .demo_report import Report
 
@@ -78,21 +79,7 @@ def _run_script(program: Path, addon_zip: Path, backend: BackendProcess, folder:
             folder,
             *look,
         ]
-        command: list[str | Path]
-        if program.name.lower().startswith("python"):
-            command = [program, script, *options]
-        else:
-            command = [
-                program,
-                "-b",
-                "--factory-startup",
-                "--python-exit-code",
-                "1",
-                "--python",
-                script,
-                "--",
-                *options,
-            ]
+        command = script_command(program, script, options)
         # A user folder of its own: the demo installs nothing into the user's Blender.
         environment = os.environ | {"BLENDER_USER_RESOURCES": str(Path(private) / "user")}
         try:

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import adapt, batch, bench, checkpoints, demo, doctor, listing, project, serve, styles, textures, train
+from . import adapt, batch, bench, checkpoints, demo, doctor, library, listing, project, serve, styles, textures, train
 from .console import Console, UnfinishedError
 from .crash import explain
 from .options import Parser, UsageError
@@ -24,6 +24,7 @@ COMMANDS = (
     adapt,
     textures,
     batch,
+    library,
     project,
     checkpoints,
     listing,

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...job import Job
 from .adaptation import PARTIAL, adapt
+from .assets import asset_library
 from .batches import batch, batch_cancel, batch_status
 from .checkpoints import export, import_
 from .context import Answer, Context, idle_status
@@ -59,6 +60,7 @@ HANDLERS: dict[str, Handler] = {
     "batch": batch,
     "batch_status": batch_status,
     "batch_cancel": batch_cancel,
+    "asset_library": asset_library,
     "import": import_,
     "export": export,
     "mine_style": mine_style,
@@ -84,8 +86,8 @@ AT_THE_DESK = frozenset(
 )
 """Requests that compute nothing: they need not wait for the device's worker."""
 
-AT_THE_DOOR = frozenset({"import"})
-"""Requests that may wait minutes for the network: they hold up neither the device nor the lists."""
+AT_THE_DOOR = frozenset({"import", "asset_library"})
+"""Requests that may wait minutes for the network or another program: they hold up neither the device nor the lists."""
 
 AT_ONCE = frozenset({"status"})
 """Requests that only read what the I/O thread knows."""

@@ -18,6 +18,7 @@ from latent_loom.backend.service.handlers import (
     reporting,
     style_files,
 )
+from latent_loom.backend.textures.asset_library import LibrarySettings
 from latent_loom.backend.textures.direction_sheet import DirectionSettings
 from latent_loom.backend.textures.generate import GenerateSettings
 from latent_loom.backend.textures.keep import KeepSettings
@@ -35,6 +36,7 @@ SETTINGS = {
     "walk": (WalkSettings, context.Folder),
     "batch": (batches.BatchRequest,),
     "batch_status": (context.Folder,),
+    "asset_library": (LibrarySettings,),
     "batch_cancel": (context.Folder,),
     "import": (checkpoints.ImportRequest,),
     "export": (checkpoints.ExportRequest,),
