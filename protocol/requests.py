@@ -106,7 +106,7 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="export",
             required=("file",),
-            optional=("generator", "style", "strength", "format"),
+            optional=("generator", "styles", "format"),
             value=("file", "bytes", "warnings"),
             idempotent=True,
         ),

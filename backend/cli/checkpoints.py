@@ -29,10 +29,15 @@ def add(commands) -> None:
     add_common(parser)
     parser.set_defaults(run=run_import)
 
-    parser = commands.add_parser("export", help="write a generator, with a style folded in, to one file")
+    parser = commands.add_parser("export", help="write a generator, with styles folded in, to one file")
     parser.add_argument("file", type=values.path, metavar="FILE", help="file to write")
-    parser.add_argument("--generator", metavar="NAME", help="generator to write (default: the style's own, or builtin)")
-    parser.add_argument("--style", type=values.style, metavar="NAME[:STRENGTH]", help="style to fold in")
+    parser.add_argument(
+        "--generator", metavar="NAME", help="generator to write (default: the first style's own, or builtin)"
+    )
+    parser.add_argument(
+        "--style", action="append", type=values.style, default=[], dest="styles", metavar="NAME[:STRENGTH]",
+        help="style to fold in; give it again to blend several",
+    )  # fmt: skip
     parser.add_argument(
         "--format", choices=("safetensors", "rosinality"), help="default: rosinality for .pt, else safetensors"
     )
@@ -62,12 +67,11 @@ def run_import(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 def run_export(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     params: dict[str, Any] = {
         "file": str(args.file.absolute()),
+        "styles": [list(style) for style in args.styles],
         "format": args.format or ("rosinality" if args.file.suffix == ".pt" else "safetensors"),
     }
     if args.generator:
         params["generator"] = args.generator
-    if args.style:
-        params["style"], params["strength"] = args.style
     value = call(args, console, "export", params)
     tell_warnings(value, console)
     console.say(f"{args.file}: {value['bytes']:,} bytes.")

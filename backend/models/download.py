@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ..errors import BadCheckpoint, BadRequest, Cancelled, CannotWrite, DownloadFailed
+from ..errors import BadCheckpoint, BadRequest, Cancelled, CannotWrite, DownloadFailed, LoomError
 from ..job import Job, Progress
 from .web import BrokenError, ChangedError, Reply, check_address, host_of, open_address
 
@@ -48,8 +48,12 @@ def download(url: str, folder: Path, *, sha256: str | None = None, job: Job, lim
                 _fetch_all(url, part, job, limit)
                 if sha256 is not None:
                     _compare(part, sha256, job)
-            except Cancelled as cancelled:
-                raise Cancelled(f"Stopped {part.so_far()}; the same import goes on from there.") from cancelled
+            except LoomError as error:
+                if not (part.size and part.validator):
+                    part.discard()  # nothing came that could be gone on from
+                if isinstance(error, Cancelled):
+                    raise Cancelled(f"Stopped {part.so_far()}; the same import goes on from there.") from error
+                raise
             return part.finish()
     except OSError as error:  # of the disk: those of the network are DownloadFailed by now
         raise CannotWrite(

@@ -118,7 +118,8 @@ def cut(plane: Partway, noise: Sequence[Tensor], rows: Tensor, columns: Tensor) 
         return field.index_select(2, y).index_select(3, x)
 
     assert plane.image is not None
-    part = Partway(block=plane.block, x=taken(plane.x), image=taken(plane.image))
+    x = taken(plane.x).contiguous(memory_format=torch.channels_last)  # `taken` loses the layout, which is the fast one
+    part = Partway(block=plane.block, x=x, image=taken(plane.image))
     return part, tuple(taken(n) for n in noise)
 
 

@@ -49,9 +49,10 @@ def finish(
     scale, noise = None if scale is None else scale.contiguous(), None if noise is None else noise.contiguous()
     if torch.is_grad_enabled():
         return _Finish.apply(x, scale, bias.contiguous(), noise, strength, limit)
-    return torch.ops.latent_loom.finish.out(
-        x, scale, bias.contiguous(), noise, strength, limit, out=x if out is None else out
-    )
+    # the layout of x decides the bits, so that a place of another layout gets a copy
+    here = x if out is None or _format(out) != _format(x) else out
+    torch.ops.latent_loom.finish.out(x, scale, bias.contiguous(), noise, strength, limit, out=here)
+    return here if out is None or here is out else out.copy_(here)
 
 
 def _finish(

@@ -13,6 +13,7 @@ from latent_loom.stylegan2.native import build
 from latent_loom.stylegan2.ops.activation import finish
 from latent_loom.stylegan2.ops.resample import fir, normalise_taps, upfirdn2d, upsample
 
+FORMATS = (torch.contiguous_format, torch.channels_last)
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # the order of summation differs
 TAPS = normalise_taps((1.0, 4.0, 2.0, 0.5))
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
@@ -67,9 +68,9 @@ def test_finish_and_its_gradients_are_those_of_the_twin(built, device, layout, s
         y = finish(a, b, e, m, k, clamp, impl=impl)
         grads = torch.autograd.grad((y * weights).sum(), leaves, allow_unused=True)
         with torch.no_grad():
-            place = torch.empty_like(y)
-            result = finish(a.detach().clone(), b, e, m, k, clamp, place, impl=impl)
-        assert torch.equal(result, y) and torch.equal(place, y), "the same bits without gradients, in place"
+            for place in (torch.empty(shape, device=device, memory_format=f) for f in FORMATS):
+                result = finish(a.detach().clone(), b, e, m, k, clamp, place, impl=impl)
+                assert torch.equal(result, y) and torch.equal(place, y), "the same bits without gradients, in place"
         found[impl] = [y, *(torch.zeros_like(t) if g is None else g for t, g in zip(leaves, grads, strict=True))]
     for ours, twins in zip(found["native"], found["torch"], strict=True):
         torch.testing.assert_close(ours, twins, **CLOSE)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...errors import BadCheckpoint, BadRequest, CannotWrite, NotFound
 from ...job import Job
 from ...models.download import check_sha256, different, download, file_hash
+from ...textures.look import StyleList, check_styles
 from ..parameters import parse
 from .context import Answer, Context, absolute
 from .entries import generator_value, style_warnings
@@ -39,14 +40,18 @@ class ImportRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
+    """generator  None = that of the first style, or the built-in one
+    styles     (name, strength) pairs, all folded in
+    """
+
     file: Path
     generator: str | None = None
-    style: str | None = None
-    strength: float = 1.0
+    styles: StyleList = ()
     format: str = "safetensors"
 
     def __post_init__(self) -> None:
         absolute("file", self.file)
+        check_styles(self.styles)
         if self.format not in ("safetensors", "rosinality"):
             raise BadRequest(f"There is no export format {self.format!r}; choose safetensors or rosinality.")
 
@@ -89,9 +94,8 @@ def export(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
         raise CannotWrite(f"{str(asked.file)!r} is a folder; give the name of a file to write.")
     open_folder(asked.file.parent)  # refused before the work, in a sentence that names no temporary file
     store = context.store
-    chosen = [(asked.style, asked.strength)] if asked.style is not None else []
-    name = asked.generator or (store.style(asked.style).info.generator if asked.style is not None else "builtin")
-    generator, warnings = store.styled(name, chosen), list(style_warnings(context, name, chosen))
+    name = asked.generator or (store.style(asked.styles[0][0]).info.generator if asked.styles else "builtin")
+    generator, warnings = store.styled(name, asked.styles), list(style_warnings(context, name, asked.styles))
     if asked.format == "rosinality":
         warnings += export_rosinality(generator, asked.file)
     else:

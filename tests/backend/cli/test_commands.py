@@ -97,6 +97,9 @@ def test_a_style_is_made_listed_shown_used_renamed_and_deleted(loom, mossy, tmp_
     assert loom("styles", "rename", "green", "mossy").code == 0
     file = tmp_path / "styled.safetensors"
     assert loom("export", "--generator", "tiny", "--style", "mossy:0.5", file).code == 0 and file.stat().st_size > 1000
+    twice = tmp_path / "twice.safetensors"
+    assert loom("export", "--style", "mossy:0.25", "--style", "mossy:0.25", twice).code == 0
+    assert twice.read_bytes() == file.read_bytes()  # none is dropped
 
 
 def test_the_list_of_styles_is_the_service_s_own_and_needs_no_pytorch(loom, data, mossy):

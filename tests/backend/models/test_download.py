@@ -209,6 +209,13 @@ def test_nobody_listening_an_unknown_host_and_a_false_certificate_are_sentences(
         download("https://example.org/x.pkl", tmp_path, job=Job())
 
 
+def test_an_address_of_which_nothing_came_leaves_nothing_behind(server, fetch, tmp_path):
+    server.manners.status = 404
+    with pytest.raises(NotFound):
+        fetch()
+    assert not list((tmp_path / "downloads").iterdir())
+
+
 def test_a_server_that_falls_silent_is_given_up(server, fetch, monkeypatch):
     monkeypatch.setattr(web, "SILENCE_S", 0.2)
     vars(server.manners).update(length=True, content=CONTENT, breaks=[50_000, 0, 0, 0], on_body=threading.Event())

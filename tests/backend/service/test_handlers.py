@@ -34,9 +34,9 @@ def call(store):
     return handle
 
 
-def add_style(store, name="mossy"):
+def add_style(store, name="mossy", bias=0.5):
     generator = store.generator("small")
-    tensors = {"synthesis.b8.conv0.bias": torch.full_like(generator.synthesis.b8.conv0.bias, 0.5)}
+    tensors = {"synthesis.b8.conv0.bias": torch.full_like(generator.synthesis.b8.conv0.bias, bias)}
     about = {"source": "stone", "target": "mossy stone", "method": "style", "iterations": 3, "seed": 0}
     info = StyleInfo(name=name, generator="small", generator_hash=store.generator_hash("small"), clips=("a",), **about)
     store.add_style(Style(info=info, tensors=tensors))
@@ -162,11 +162,24 @@ def test_a_generator_that_the_format_cannot_hold_is_refused_in_a_sentence(call, 
 
 def test_an_export_with_a_style_alone_uses_the_styles_own_generator(call, store, tmp_path):
     add_style(store)
-    call("export", {"style": "mossy", "file": str(tmp_path / "styled")})
+    call("export", {"styles": [["mossy", 1]], "file": str(tmp_path / "styled")})
     call("import", {"file": str(tmp_path / "styled"), "name": "styled"})
     styled = call("generate", {**LOOK, "seeds": [1], "styles": [["mossy", 1]]}).arrays["color"]
     folded = call("generate", {**LOOK, "generator": "styled", "seeds": [1]}).arrays["color"]
     assert np.array_equal(styled, folded)
+
+
+def test_an_export_folds_in_every_style_at_its_strength(call, store, tmp_path):
+    add_style(store, "mossy")
+    add_style(store, "snowy", bias=0.2)
+    styles = [["mossy", 0.5], ["snowy", -1.5]]
+    call("export", {"styles": styles, "file": str(tmp_path / "both")})
+    call("import", {"file": str(tmp_path / "both"), "name": "both"})
+    styled = call("generate", {**LOOK, "seeds": [1], "styles": styles}).arrays["color"]
+    folded = call("generate", {**LOOK, "generator": "both", "seeds": [1]}).arrays["color"]
+    assert np.array_equal(styled, folded)
+    with pytest.raises(BadRequest, match="from -10 to 10"):
+        call("export", {"styles": [["mossy", 11]], "file": str(tmp_path / "far")})
 
 
 def test_a_foreign_file_is_not_imported(call, tmp_path):
