@@ -27,6 +27,7 @@ from .ops.modulation import convolve, demodulation, modulated_convolve
 from .ops.padding import wrap, zero_padding
 from .ops.resample import normalise_taps, upsample
 from .ops.sparing import finish_sparing
+from .ops.steady import product
 from .ops.strips import by_strips, strip_heights
 
 
@@ -63,7 +64,7 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor, *, activate: bool = False) -> Tensor:
         """[N, c_in] -> [N, c_out], with the leaky ReLU or without."""
-        y, bias = x @ (self.weight * self.weight_gain).t(), self.bias * self.bias_gain
+        y, bias = product(x, (self.weight * self.weight_gain).t()), self.bias * self.bias_gain
         return leaky_relu(y, bias) if activate else y + bias
 
 

@@ -8,11 +8,11 @@ Source  Karras et al. 2020, section 2.2, equations 1 and 3
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from .padding import wrap, zero_padding
 from .resample import up_convolve
+from .steady import convolution, product
 
 
 def demodulation(weight: Tensor, s: Tensor, eps: float) -> Tensor:
@@ -23,7 +23,7 @@ def demodulation(weight: Tensor, s: Tensor, eps: float) -> Tensor:
     returns [N, O]
     """
     energy = weight.square().sum((2, 3))
-    return (s.square() @ energy.t() + eps).rsqrt()
+    return (product(s.square(), energy.t()) + eps).rsqrt()
 
 
 def modulated_convolve(
@@ -45,5 +45,5 @@ def convolve(x: Tensor, weight: Tensor, up_taps: tuple[float, ...] | None, paddi
     padding  rows and columns of zeros on each side; where it is 0, x has one pixel more there already
     """
     if up_taps is None:
-        return F.conv2d(x, weight, padding=padding)
+        return convolution(x, weight, padding)
     return up_convolve(x, weight, up_taps, padding)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .. import native
 from .padding import pad
+from .steady import convolution
 
 
 def normalise_taps(taps: tuple[float, ...]) -> tuple[float, ...]:
@@ -75,7 +76,7 @@ class _Scattered(torch.autograd.Function):
             for columns in (even, odd):
                 kernel = weight[:, :, rows, columns].flip((2, 3))
                 place = y[:, :, odd if rows == even else even, odd if columns == even else even]  # y begins at -1
-                place.copy_(F.conv2d(x, kernel, padding=padding))
+                place.copy_(convolution(x, kernel, padding))
         return y
 
     @staticmethod
