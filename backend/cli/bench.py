@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from . import bench_adaptation, bench_models, bench_synthesis
+from . import bench_adaptation, bench_models, bench_outputs, bench_synthesis
 from .options import add_common
 
 SUBJECTS = {  # name -> a module with HELP, add(parser) and run(args, console)
     "synthesis": bench_synthesis,
     "adaptation": bench_adaptation,
     "models": bench_models,
+    "outputs": bench_outputs,
 }
 
 

@@ -106,6 +106,12 @@ def _prepare_folders(folder: Path, settings: BatchSettings) -> None:
             ) from error
 
 
+def writers() -> int:
+    """Threads that make maps and write: one for each core that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WRITERS, cores)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Written:
     """One file: its map, path below the folder, record, (bytes, sha256) and what was measured on it."""
@@ -128,7 +134,7 @@ class _Run:
         self.failed: list[dict[str, Any]] = []
         self._again: list[tuple[Texture, str]] | None = []  # None in the second round
         self._under_way: deque[tuple[Texture, np.ndarray, Future[list[Written]]]] = deque()
-        self._writers = min(MOST_WRITERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
+        self._writers = writers()
         self._begun_s: float | None = None
         self._last: tuple[Any, np.ndarray] | None = None
         self._checked: BatchItem | None = None
