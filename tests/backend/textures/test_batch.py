@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from latent_loom.backend.textures import batch_run
 from latent_loom.backend.textures.batch import BatchSettings
 from latent_loom.backend.textures.batch_run import run_batch
 from latent_loom.backend.textures.generate import GenerateSettings, generate
+from PIL import Image
 
 JOBS = {
     "defaults": {"size": 32, "maps": "color,normal"},
@@ -158,6 +161,26 @@ def test_a_full_disk_ends_the_batch_with_one_sentence(store, tmp_path, monkeypat
     with pytest.raises(CannotWrite):
         run_batch(store, jobs(), tmp_path)
     assert len(calls) <= 4  # those that were under way
+
+
+def test_a_disk_that_fills_up_leaves_whole_files_and_a_state_and_the_batch_goes_on_later(store, tmp_path, monkeypatch):
+    real, calls = os.fsync, itertools.count()
+
+    def full(descriptor):
+        if next(calls) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(CannotWrite, match=r"No space left.*free some space"):
+            run_batch(store, jobs(), tmp_path)
+    made = list(tmp_path.glob("*.png"))
+    assert 0 < len(made) < 5 and not list(tmp_path.glob("*.part"))
+    for path in made:
+        Image.open(path).load()
+    result = run_batch(store, jobs(), tmp_path, resume=True)
+    assert result.written + result.skipped == 5 and result.failed == []
 
 
 MANY = """
