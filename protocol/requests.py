@@ -138,7 +138,10 @@ REQUESTS: dict[str, RequestType] = {
             value=("texture", "files", "seconds"),
         ),
         RequestType(
-            name="keep", required=("seed", "name"), optional=("generator", "psi", "overwrite"), value=("texture",)
+            name="keep",
+            required=("seed", "name"),
+            optional=("generator", "psi", "cutoff", "mix", "directions", "noise_seed", "overwrite"),
+            value=("texture",),
         ),
         RequestType(name="textures", value=("textures",), idempotent=True),
         RequestType(name="delete_texture", required=("name",)),

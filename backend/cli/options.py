@@ -49,8 +49,8 @@ def add_generator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generator", default="builtin", metavar="NAME", help="generator to use (default: builtin)")
 
 
-def add_look(parser: argparse.ArgumentParser) -> None:
-    """What a texture looks like: generator, styles, size, edges, truncation, maps."""
+def add_look(parser: argparse.ArgumentParser, *, walk: bool = False) -> None:
+    """What a texture looks like: generator, styles, size, edges, truncation, maps. walk: its noise may move."""
     add_generator(parser)
     parser.add_argument(
         "--style", type=values.style, action="append", default=[], metavar="NAME[:STRENGTH]", dest="styles",
@@ -68,7 +68,7 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="truncation: 0 the mean picture, 1 full variety (default: 0.8)",
     )
-    _add_variation(parser)
+    _add_variation(parser, walk)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--pbr", action="store_const", const=list(values.MAPS), dest="maps", help="write every PBR map")
     shown.add_argument(
@@ -86,7 +86,7 @@ def add_look(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("png", "jpeg", "webp"), help="of the colour map (default: png)")
 
 
-def _add_variation(parser: argparse.ArgumentParser) -> None:
+def _add_variation(parser: argparse.ArgumentParser, walk: bool) -> None:
     """What may be varied of a seed's picture beside its truncation."""
     parser.add_argument(
         "--cutoff", type=values.whole, metavar="N", help="truncate the N coarsest layers alone (default: all)"
@@ -100,7 +100,9 @@ def _add_variation(parser: argparse.ArgumentParser) -> None:
         help="move along an edit direction, like d0:2 or d3-fine:-1 (see `latent-loom directions`); may be repeated",
     )  # fmt: skip
     parser.add_argument(
-        "--noise", choices=("fixed", "none", "animated"), help="fine detail; animated in walks only (default: fixed)"
+        "--noise",
+        choices=("fixed", "none", "animated") if walk else ("fixed", "none"),
+        help="fine detail (default: fixed)" + ("; animated flows round once in the walk" if walk else ""),
     )
     parser.add_argument(
         "--noise-seed", type=values.seed, metavar="SEED",

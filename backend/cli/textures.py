@@ -8,11 +8,15 @@ from typing import Any
 from ..errors import BadRequest
 from . import values
 from .console import Console
-from .inprocess import call, tell_warnings
+from .inprocess import call, open_store, tell_warnings
 from .options import add_common, add_generator, add_look, look_params
 
 REPEAT_SHOWS = 0.5
 """From this repeat score on the eye sees the repetition."""
+
+
+KEPT = ("generator", "psi", "cutoff", "mix", "directions", "noise_seed")
+"""What of a texture's look is kept with it; styles, noise and the rest are chosen anew whenever it is used."""
 
 
 def add(commands) -> None:
@@ -30,7 +34,7 @@ def _add_generate(commands) -> None:
     _add_kept(parser)
     parser.add_argument(
         "--keep", action="append", type=values.keep, default=[], metavar="SEED=NAME",
-        help="keep the texture of a seed under a name; again for several",
+        help="keep the texture of a seed, without styles, under a name, for --texture; again for several",
     )  # fmt: skip
     parser.add_argument(
         "--strengths", type=values.numbers, metavar="LIST",
@@ -67,7 +71,7 @@ def _add_directions(commands) -> None:
 
 def _add_walk(commands) -> None:
     parser = commands.add_parser("walk", help="make a sequence of pictures that goes smoothly from seed to seed")
-    add_look(parser)
+    add_look(parser, walk=True)
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument(
         "--seeds", "--seed", type=values.seeds, default=[], metavar="SEEDS", help="stations (default: 0,1,2)"
@@ -100,11 +104,12 @@ def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.strengths:
         params["seeds"] = [source for source in sources for _ in args.strengths]
         params["strengths"] = args.strengths * len(sources)
+    for _, name in args.keep:
+        open_store(args).textures.check_free(name)  # before the work
     value = call(args, console, "generate", params)
     tell_warnings(value, console)
     for seed, name in args.keep:
-        kept = {"seed": seed, "name": name, "generator": args.generator}
-        call(args, console, "keep", kept | ({} if args.psi is None else {"psi": args.psi}))
+        call(args, console, "keep", {n: params[n] for n in KEPT if n in params} | {"seed": seed, "name": name})
         console.say(f"The texture of seed {seed} is kept as {name!r}.")
     console.say(
         f"{counted(len(value['files']), 'file')} in {args.out} "

@@ -76,7 +76,7 @@ def direction(text: str) -> tuple[str, float]:
 
     (found,) = _told(spelling.directions, text)
     _told(variation.split_direction, found[0])
-    return found
+    return found[0], number(text.partition(":")[2])
 
 
 def numbers(text: str) -> list[float]:

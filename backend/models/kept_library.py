@@ -70,7 +70,7 @@ class KeptLibrary:
             raise BadRequest(f"{name!r} would be taken for a seed; choose a name with a letter in it.")
         if (self.folder / f"{check_name(name)}{SUFFIX}").exists() and not overwrite:
             raise AlreadyExists(
-                f"There is a kept texture called {name!r} already; choose another name or ask to overwrite it."
+                f"There is a kept texture called {name!r} already; choose another name, or delete or overwrite it."
             )
 
     def add(self, texture: KeptTexture, *, overwrite: bool = False) -> Path:

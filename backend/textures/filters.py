@@ -87,5 +87,7 @@ def _resample_rows(picture: np.ndarray, count: int, wrap: bool) -> np.ndarray:
     index = index % rows if wrap else np.clip(index, 0, rows - 1)
     out = np.zeros((count, *picture.shape[1:]), np.float32)
     for tap in range(taps):
-        out += weight[:, tap, None, None] * picture[index[:, tap]]
+        part = picture[index[:, tap]]
+        part *= weight[:, tap, None, None]
+        out += part
     return out

@@ -210,4 +210,6 @@ def render(generator: Generator, ws: Tensor, inputs: SynthesisInputs, canvas: Ca
     if pixels.shape[-1] == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
     pixels = resample(pixels[: canvas.crop[0], : canvas.crop[1]], canvas.size[1], canvas.size[0], wrap_of(canvas.tile))
-    return np.rint(np.clip(pixels * 127.5 + 127.5, 0, 255)).astype(np.uint8)
+    pixels *= 127.5  # in place, since a large picture in float32 is what takes most memory by now
+    pixels += 127.5
+    return np.rint(np.clip(pixels, 0, 255, out=pixels), out=pixels).astype(np.uint8)

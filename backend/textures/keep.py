@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...stylegan2.networks import Generator
-from ..errors import BadRequest
-from .generate import plan_canvas, render, seed_to_ws, texture_from_w
+from .generate import plan_canvas, render, texture_from_w
 from .kept import KeptInfo, KeptTexture
 from .look import check_seeds, check_size
+from .variation import Variation
+from .varied import Varied
 
 if TYPE_CHECKING:
     from ..models.store import Store
@@ -22,40 +22,51 @@ THUMBNAIL_PX = 64
 
 @dataclass(frozen=True, kw_only=True)
 class KeepSettings:
-    """seed, psi, generator   the texture, as `generate` makes it without styles
-    name                   what it is called from now on
-    overwrite              replace another texture of that name
+    """The texture of `seed` as `generate` makes it without styles and with the noise as it is: those are chosen anew
+    whenever it is used.
+
+    name        what it is called from now on
+    overwrite   replace another texture of that name
+    psi, cutoff, mix, directions, noise_seed   see `variation.Variation`
     """
 
     seed: int
     name: str
     generator: str = "builtin"
     psi: float = 0.8
+    cutoff: int | None = None
+    mix: tuple[tuple[int, int], ...] = ()
+    directions: tuple[tuple[str, float], ...] = ()
+    noise_seed: int | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         check_seeds((self.seed,))
-        if not (math.isfinite(self.psi) and -2 <= self.psi <= 2):
-            raise BadRequest(f"The truncation psi is {self.psi}; give a number from -2 to 2 (0.8 is usual).")
+        self.variation  # noqa: B018  its settings check themselves
+
+    @property
+    def variation(self) -> Variation:
+        return Variation(**{f.name: getattr(self, f.name) for f in fields(Variation) if hasattr(self, f.name)})
 
 
 def keep_seed(store: Store, settings: KeepSettings) -> KeptTexture:
     """Keep the texture of a seed. Raises NotFound (generator), AlreadyExists, BadRequest, CannotWrite."""
     store.textures.check_free(settings.name, settings.overwrite)
     generator = store.generator(settings.generator)
-    ws = seed_to_ws(generator, settings.seed, psi=settings.psi)
+    ws = Varied(store, settings.generator, generator, settings.variation).seed(settings.seed)
+    noise_seed = settings.seed if settings.noise_seed is None else settings.noise_seed
     side = max(THUMBNAIL_PX, min(generator.config.resolution, 256))
     texture = KeptTexture(
         info=KeptInfo(
             name=settings.name,
             generator=settings.generator,
             generator_hash=store.generator_hash(settings.generator),
-            seed=settings.seed,
+            seed=noise_seed,
             origin="seed",
-            settings={"psi": settings.psi},
+            settings={"seed": settings.seed, "psi": settings.psi} | settings.variation.varied(),
         ),
         ws=ws.cpu(),
-        thumbnail=texture_from_w(generator, ws, settings.seed, size=(side, side), tile=generator.config.tile),
+        thumbnail=texture_from_w(generator, ws, noise_seed, size=(side, side), tile=generator.config.tile),
     )
     store.keep(texture, overwrite=settings.overwrite)
     return texture

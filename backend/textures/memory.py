@@ -15,8 +15,10 @@ from .windows import HALO, WINDOW_PX, whole_blocks
 MIB = 1 << 20
 ALLOCATOR_MIB = 64
 """Freed blocks that the allocator keeps."""
-FINISH_BYTES = 36
-"""For each pixel of the picture while it is resampled and rounded: some planes of three floats."""
+FINISH_BYTES, RESAMPLE_BYTES = 15, 48
+"""For each pixel of the picture while it is rounded, and while it is resampled before: planes of three floats."""
+WINDOW_BYTES = 64
+"""For each pixel of a window beside its activations: its noise, and its colours on their way into the picture."""
 MAPS_BYTES = 64
 """For each pixel while maps are made from the colours: fields in float32 and the spectra of blurs."""
 _GROUP = Path("/sys/fs/cgroup")
@@ -36,10 +38,10 @@ def predicted_mib(
         scale = 1 << (blocks - split)
         window = [min((n << split - 1), WINDOW_PX // scale + 2 * HALO) * 2 for n in canvas.grid]
         kept = 4 * (config.channels[split - 1] + config.image_channels) * (pixels // scale**2)
-        fine = (
-            activation_bytes(config, (window[0], window[1]), range(split, blocks), strips=strips) + kept + 12 * pixels
-        )
-    finish = pixels * (FINISH_BYTES if maps == ("color",) else FINISH_BYTES + MAPS_BYTES)
+        fine = activation_bytes(config, (window[0], window[1]), range(split, blocks), strips=strips) + kept
+        fine += 12 * pixels + WINDOW_BYTES * (window[0] * window[1] << 2 * (blocks - split - 1))
+    exact = canvas.crop == canvas.size[::-1]
+    finish = pixels * ((FINISH_BYTES if exact else RESAMPLE_BYTES) + (0 if maps == ("color",) else MAPS_BYTES))
     return round((input_bytes(config, canvas.grid) + max(coarse, fine, finish)) / MIB) + ALLOCATOR_MIB
 
 

@@ -50,3 +50,11 @@ def test_a_keep_that_names_no_seed_or_no_texture_is_wrong_usage(loom, tmp_path, 
 
 def test_the_spaces_offered_are_those_there_are():
     assert choices("project", "--space") == set(SPACES)
+
+
+def test_a_taken_name_is_told_before_a_texture_is_made(loom, tmp_path):
+    look = ("--generator", "tiny", "--size", "16x16", "--direction", "d0:2", "--seeds", "3", "--keep", "3=mine")
+    assert loom("generate", *look, "--out", tmp_path / "once").code == 0
+    done = loom("generate", *look, "--out", tmp_path / "again")
+    assert done.code == 1 and "or delete or overwrite it" in done.complaint
+    assert not (tmp_path / "again").exists()

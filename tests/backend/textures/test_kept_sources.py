@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from latent_loom.backend.errors import BadRequest, NotFound
-from latent_loom.backend.textures.batch import BatchSettings, run_batch
+from latent_loom.backend.textures.batch import BatchSettings
+from latent_loom.backend.textures.batch_run import run_batch
 from latent_loom.backend.textures.generate import GenerateSettings, generate
 from latent_loom.backend.textures.keep import KeepSettings, keep_seed, kept_picture
 from latent_loom.backend.textures.kept import KeptInfo, KeptTexture, halved
@@ -53,6 +54,13 @@ def test_a_kept_texture_is_restyled_varied_and_arranged_anew(store, kept):
     ]
     assert len({p.tobytes() for p in [plain, *changed]}) == 4
     assert np.array_equal(colors(store, seeds=("wall",), psi=0.1)[0], plain)
+
+
+def test_a_seed_is_kept_as_it_was_varied(store):
+    varied = {"cutoff": 2, "mix": ((7, 3),), "directions": (("d0", 2.0),), "noise_seed": 9, "psi": 0.5}
+    keep_seed(store, KeepSettings(seed=5, name="varied", **varied))
+    kept, same = colors(store, seeds=("varied",)), colors(store, seeds=(5,), **varied)
+    assert np.array_equal(kept, same) and not np.array_equal(kept, colors(store, seeds=(5,)))
 
 
 def test_its_files_and_records_bear_its_name_and_hash(store, kept, tmp_path):
