@@ -25,7 +25,7 @@ from .ops.activation import GAIN, finish, leaky_relu
 from .ops.low_rank import LowRank
 from .ops.modulation import convolve, demodulation, modulated_convolve
 from .ops.padding import wrap, zero_padding
-from .ops.resample import normalise_taps, upsample
+from .ops.resample import normalise_taps, phases, upsample
 from .ops.sparing import finish_sparing
 from .ops.steady import product
 from .ops.strips import by_strips, strip_heights
@@ -154,10 +154,11 @@ class StyledConv(nn.Module):
         weight = self.weight if update is None else update.added_to(self.weight)
         d = demodulation(weight, s, self.eps)
         kernel = weight * s[0, :, None, None] * (GAIN * d[0, :, None, None, None])
+        kernels = None if self.up_taps is None else phases(kernel)  # once, and not for every strip
         across, padding = tile.replace("y", ""), (0, zero_padding(tile)[1])
 
         def rows(x: Tensor, noise: Tensor | None, out: Tensor | None = None) -> Tensor:
-            y = convolve(wrap(x, 1, across), kernel, self.up_taps, padding)
+            y = convolve(wrap(x, 1, across), kernel, self.up_taps, padding, kernels)
             return finish(y, None, self.bias, noise, self.noise_strength, self.clamp, out)
 
         return rows

@@ -39,11 +39,17 @@ def modulated_convolve(
     return convolve(wrap(x * s[:, :, None, None], 1, tile), weight, up_taps, zero_padding(tile))
 
 
-def convolve(x: Tensor, weight: Tensor, up_taps: tuple[float, ...] | None, padding: tuple[int, int]) -> Tensor:
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    up_taps: tuple[float, ...] | None,
+    padding: tuple[int, int],
+    kernels: list[Tensor] | None = None,
+) -> Tensor:
     """A 3x3 convolution, at the same size or up-sampling (see `up_convolve`).
 
     padding  rows and columns of zeros on each side; where it is 0, x has one pixel more there already
     """
     if up_taps is None:
         return convolution(x, weight, padding)
-    return up_convolve(x, weight, up_taps, padding)
+    return up_convolve(x, weight, up_taps, padding, kernels)

@@ -42,17 +42,30 @@ def upsample(x: Tensor, taps: tuple[float, ...], tile: str, impl: str = "auto") 
     return x
 
 
-def up_convolve(x: Tensor, weight: Tensor, taps: tuple[float, ...], padding: tuple[int, int]) -> Tensor:
+def phases(weight: Tensor) -> list[Tensor]:
+    """The kernels of `up_convolve`'s phases, for its forward pass alone: 2x2, 2x1, 1x2 and 1x1 taps of [O, I, 3, 3]."""
+    turned = weight.detach().flip((2, 3))
+    return [turned[:, :, i::2, j::2].contiguous() for i in (0, 1) for j in (0, 1)]
+
+
+def up_convolve(
+    x: Tensor,
+    weight: Tensor,
+    taps: tuple[float, ...],
+    padding: tuple[int, int],
+    kernels: list[Tensor] | None = None,
+) -> Tensor:
     """Up-sample by two, convolve with a 3x3 kernel, filter: [N, I, H, W] -> [N, O, 2H, 2W].
 
     x        with the sample beyond each border already there along an axis where `padding` is 0; H, W count without it
     weight   [O, I, 3, 3], in the orientation of NVlabs' and rosinality's checkpoints
     padding  rows and columns of zeros that are beyond x on each side: 1 or 0
+    kernels  `phases(weight)`, where they are at hand
 
     Per axis, y[2i + k] += x[i] weight[k] (a transposed convolution), then the filter on y, with gain 4 for the zeros
     that were put in. Beyond the border one sample of x is all that the four taps ever reach.
     """
-    return fir(_Scattered.apply(x, weight, padding), taps, gain=4.0)
+    return fir(_Scattered.apply(x, weight, padding, kernels or phases(weight)), taps, gain=4.0)
 
 
 class _Scattered(torch.autograd.Function):
@@ -64,19 +77,16 @@ class _Scattered(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int], kernels: list[Tensor]) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.padding = padding
-        even, odd = slice(0, None, 2), slice(1, None, 2)
         height, width = (2 * (n + 2 * p) - 1 for n, p in zip(x.shape[2:], padding, strict=True))
         format = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
         shape = (len(x), len(weight), height, width)
         y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=format)
-        for rows in (even, odd):
-            for columns in (even, odd):
-                kernel = weight[:, :, rows, columns].flip((2, 3))
-                place = y[:, :, odd if rows == even else even, odd if columns == even else even]  # y begins at -1
-                place.copy_(convolution(x, kernel, padding))
+        for k, kernel in enumerate(kernels):
+            row, column = 1 - k // 2, 1 - k % 2  # y begins at -1, so that its even samples are odd places
+            y[:, :, row::2, column::2] = convolution(x, kernel, padding)
         return y
 
     @staticmethod
@@ -88,7 +98,7 @@ class _Scattered(torch.autograd.Function):
         gx, gw, _ = torch.ops.aten.convolution_backward(
             g, x, turned, None, [2, 2], cropped, [1, 1], True, [0, 0], 1, wanted
         )
-        return gx, None if gw is None else gw.transpose(0, 1), None
+        return gx, None if gw is None else gw.transpose(0, 1), None, None
 
 
 def fir(x: Tensor, taps: tuple[float, ...], gain: float, impl: str = "auto") -> Tensor:

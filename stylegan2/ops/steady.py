@@ -13,8 +13,6 @@ from torch import Tensor
 
 ROWS = 64
 """Up to which every row goes through a matrix by itself. More are for statistics, where bits do not matter."""
-CHANNELS_OF_A_POINT = 128
-"""Added up at once by a 1x1 convolution: oneDNN divides longer sums (256; 192 are whole) among its threads."""
 SMALL = 20480
 """Elements up to which PyTorch gives a single picture, and no batch, to a convolution other than oneDNN's."""
 
@@ -30,12 +28,9 @@ def convolution(x: Tensor, kernel: Tensor, padding: tuple[int, int] = (0, 0)) ->
     """`conv2d` of x [N, I, H, W] and kernel [O, I, k, l]."""
     if x.device.type != "cpu":
         return F.conv2d(x, kernel, padding=padding)
-    if kernel.shape[2:] == (1, 1) and x.shape[1] > CHANNELS_OF_A_POINT:
-        parts = zip(*(t.split(CHANNELS_OF_A_POINT, 1) for t in (x, kernel)), strict=True)
-        first, *rest = (convolution(part, taps, padding) for part, taps in parts)
-        for other in rest:
-            first = first.add_(other)
-        return first
+    # a 1x1 convolution is PyTorch's own with one thread and oneDNN's with more; a dilated one is always oneDNN's, and
+    # dilation means nothing to a single tap
+    dilation = 2 if kernel.shape[2:] == (1, 1) else 1
     if len(x) == 1 and x.numel() <= SMALL:
-        return F.conv2d(torch.cat([x, x]), kernel, padding=padding)[:1]
-    return F.conv2d(x, kernel, padding=padding)
+        return F.conv2d(torch.cat([x, x]), kernel, padding=padding, dilation=dilation)[:1]
+    return F.conv2d(x, kernel, padding=padding, dilation=dilation)

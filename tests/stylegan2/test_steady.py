@@ -18,7 +18,7 @@ from latent_loom.stylegan2.inputs import draw_inputs
 from latent_loom.stylegan2.networks import Generator
 
 torch.manual_seed(0)
-channels = (320, 320, 256, 24)  # sums long enough to be divided among threads; a width that no vector has
+channels = (320, 320, 256, 24)  # wide enough for sums in several orders; a width that no vector has
 generator = Generator(GeneratorConfig(z_dim=64, w_dim=64, resolution=32, channels=channels)).requires_grad_(False)
 for name, parameter in generator.named_parameters():
     if name.endswith("strength"):
@@ -58,7 +58,7 @@ def test_a_steady_product_is_a_product(rows):
 
 
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 1), (3, 3)])
-@pytest.mark.parametrize("channels", [3, steady.CHANNELS_OF_A_POINT, 2 * steady.CHANNELS_OF_A_POINT + 5])
+@pytest.mark.parametrize("channels", [3, 300])
 def test_a_steady_convolution_and_its_gradients_are_those_of_a_convolution(kernel, channels):
     x = torch.randn(1, channels, 4, 5, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(3, channels, *kernel, dtype=torch.float64, requires_grad=True)
