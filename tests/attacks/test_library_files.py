@@ -16,7 +16,6 @@ from latent_loom.stylegan2.inputs import draw_inputs
 from ..backend.models.conftest import make_snapshots, style_of
 from ..backend.textures.conftest import make_generator
 
-
 READERS = {
     "style": Style.load,
     "snapshots": load_snapshots,
