@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from ...stylegan2.networks import Generator
 from ..job import Job, Progress
@@ -19,6 +20,7 @@ from .subject import Subject
 
 __all__ = ["Adaptation", "Snapshot", "adapt", "best", "finished"]
 
+Keep = Callable[[Style, Sequence[Snapshot], Mapping[str, Tensor]], None]
 PREDICTED_FROM = 50
 """Runs of at least so many iterations are worth a step that only tells how long they will take."""
 
@@ -43,22 +45,29 @@ def adapt(
     clips: Sequence[Clip] | None = None,
     judge: Clip | None = None,
     job: Job | None = None,
-    keep: Callable[[Style, Sequence[Snapshot]], None] | None = None,
+    keep: Keep | None = None,
     resume: Style | None = None,
     earlier: Sequence[Snapshot] = (),
+    state: Mapping[str, Tensor] | None = None,
 ) -> Style:
     """Adapt `generator` to the settings' target and return the style.
 
     job     is told of every iteration (numbers: loss, direction, rollbacks; before the first of a long run predicted_s
             and predicted_mib) and asked whether to stop, which raises `Cancelled`
-    keep    is given a usable style and all snapshots so far at every snapshot, so that an interruption loses little
-    resume  a style to go on from (`Adaptation`), with the `earlier` snapshots of its run
+    keep    is given a usable style, all snapshots so far and the run's state at every snapshot, so that an
+            interruption loses little
+    resume  a style to go on from, with the `earlier` snapshots and the `state` of its run (`Adaptation`)
     Raises  PromptError, BadRequest, NotFound, NonFinite, OutOfMemory, Cancelled
     """
     job = job or Job()
     with _deterministic(settings.deterministic):
-        run = Adaptation(generator, settings, clips=clips, judge=judge, resume=resume)
-        snapshots = _trained(run, job, earlier, lambda s: keep and keep(_named(run, s[-1], name, generator_name), s))
+        run = Adaptation(generator, settings, clips=clips, judge=judge, resume=resume, state=state)
+
+        def kept(snapshots: list[Snapshot]) -> None:
+            if keep:
+                keep(_named(run, snapshots[-1], name, generator_name), snapshots, run.state())
+
+        snapshots = _trained(run, job, earlier, kept)
         ripe = [s for s in snapshots if s.iterations > run.pruned_at]
         chosen = ripe[-1] if settings.iterations != "auto" else best(ripe, settings.diversity_floor)
         if run.subject.partial:

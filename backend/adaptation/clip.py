@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BadCheckpoint, NotFound, PromptError
+from .attention import pack_attention
 from .resize import fit_square
 
 BUILTIN_FOLDER = Path(__file__).parent.parent / "models" / "builtin"
@@ -81,6 +82,7 @@ class Clip:
     ) -> None:
         self.name = name
         self.model = model.eval().requires_grad_(False)
+        pack_attention(self.model.visual)
         self.tokenizer = tokenizer
         self.templates = tuple(templates)
         self.size = size

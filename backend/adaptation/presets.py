@@ -58,7 +58,8 @@ PRESETS: dict[str, Preset] = {
 def with_preset(name: str | None, explicit: Mapping[str, Any]) -> dict[str, Any]:
     """The preset's settings under the explicit ones. NotFound, with near names, for a preset that is not there.
 
-    A setting that only the preset's method knows goes with that method: it does not trip an explicit other one.
+    A setting that only the preset's method knows goes with that method, and the size of patches with their loss: they
+    do not trip an explicit other one.
     """
     if name is None:
         return dict(explicit)
@@ -67,6 +68,8 @@ def with_preset(name: str | None, explicit: Mapping[str, Any]) -> dict[str, Any]
     settings = dict(PRESETS[name].settings)
     if explicit.get("method", settings.get("method")) != settings.get("method"):
         settings = {key: value for key, value in settings.items() if key not in METHODS_OWN}
+    if explicit.get("patch") == 0:
+        settings.pop("patch_size", None)
     return settings | dict(explicit)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ...stylegan2.networks import Generator
-from ..errors import BadRequest, NonFinite
+from ..errors import BadCheckpoint, BadRequest, NonFinite
 from .aims import Pictures, find_aim
 from .clip import Clip, check_prompt, load_clip
 from .measures import Measures, measure
@@ -40,6 +40,9 @@ SHOWN_LATENTS = 4
 WARMUP = 20
 """Iterations over which the learning rate rises: Adam's first steps are all of full length, whatever the gradient."""
 MAX_ROLLBACKS = 4
+MOMENTS = {"mean": "exp_avg", "square": "exp_avg_sq"}
+"""Adam's state by our names."""
+STATES = (*MOMENTS, "mask")
 NO_SOURCE = "the generator's own pictures"
 """What a style names as its source where pictures alone are the target."""
 
@@ -50,7 +53,8 @@ class Adaptation:
     generator  float32; its weights are left as they were. A `Generator`, or anything that is a `Subject`
     clips      their losses are added; None = those that the settings name. Weights are the settings'
     judge      measures; None = the built-in judge where the built-in CLIP alone trains, else the first of `clips`
-    resume     a style of these very settings, perhaps of fewer iterations, to go on from; Adam starts anew
+    resume     a style of these very settings, perhaps of fewer iterations, to go on from
+    state      what `state` gave there: the run goes on bit for bit as if it had never stopped; {} = Adam starts anew
     Raises     PromptError for prompts that a CLIP cannot read; BadRequest, NotFound; OutOfMemory before any work
     """
 
@@ -62,6 +66,7 @@ class Adaptation:
         clips: Sequence[Clip] | None = None,
         judge: Clip | None = None,
         resume: Style | None = None,
+        state: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.settings, self.generator = settings, generator
         self.method = METHODS[settings.method_name]
@@ -95,6 +100,8 @@ class Adaptation:
         self._mask: dict[str, Tensor] = {}
         self._train(self.tensors)
         self._optimizer = self._fresh_optimizer()
+        if resume and state:
+            self._restore(state)
 
     def _subject(self) -> Subject:
         """The generator as a subject; one of StyleGAN2 is trained on the smallest pictures that the CLIPs need."""
@@ -138,10 +145,54 @@ class Adaptation:
             raise BadRequest(
                 f"The style {style.info.name!r} has {style.info.iterations} iterations already; ask for more of them."
             )
-        self.tensors = {name: t.detach().clone().to(self.subject.device) for name, t in style.tensors.items()}
+        # in the order of a fresh run: sums over them are to have the same bits
+        begun = {name: style.tensors[name].detach().clone() for name in shapes if name in style.tensors}
+        self.tensors = {name: t.to(self.subject.device) for name, t in begun.items()}
         self.iterations = int(style.info.iterations)
-        # Other random numbers than the first part had, and the same ones at every resumption.
+        # Without the state: other random numbers than the first part had, and the same ones at every resumption.
         self._rng.manual_seed(self.settings.seed + 2**32 * self.iterations)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a step depends on beside the tensors, for a run that goes on later.
+
+        "rng"        bytes of the random generator
+        "counts"     int64 [steps of Adam, steps since the warm-up began, rollbacks]
+        "mean/P", "square/P", "mask/P"  of tensor P: Adam's two moments (where it trains now), what pruning left
+        """
+        optimizer, kept = self._optimizer, {name: t for name, t in self.tensors.items() if t.requires_grad}
+        moments = optimizer.state if optimizer else {}
+        steps = max((int(entry["step"]) for entry in moments.values()), default=0)
+        state = {"rng": self._rng.get_state(), "counts": torch.tensor([steps, self._warmed, self.rollbacks])}
+        for kind, key in MOMENTS.items():
+            state |= {
+                f"{kind}/{n}": moments[t][key].clone() if t in moments else torch.zeros_like(t) for n, t in kept.items()
+            }
+        return state | {f"mask/{name}": mask.clone() for name, mask in self._mask.items()}
+
+    def _restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take up what `state` gave. Raises BadCheckpoint where it does not belong to these tensors."""
+        parts = {kind: {n[len(kind) + 1 :]: t for n, t in state.items() if n.startswith(f"{kind}/")} for kind in STATES}
+        shapes = {name: t.shape for name, t in self.tensors.items()}
+        try:
+            if not all(
+                t.shape == shapes[name] and t.isfinite().all() for part in parts.values() for name, t in part.items()
+            ):
+                raise ValueError("not the state of these tensors")
+            trained = parts["mean"].keys()
+            steps, self._warmed, self.rollbacks = (int(n) for n in state["counts"])
+            self._rng.set_state(state["rng"])
+            self._train(trained)
+            optimizer = self._fresh_optimizer()
+            if optimizer:
+                for name in trained:
+                    moments = {key: parts[kind][name].to(self.subject.device) for kind, key in MOMENTS.items()}
+                    optimizer.state[self.tensors[name]] = {"step": torch.tensor(float(steps)), **moments}
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise BadCheckpoint(
+                "The state that the run was to go on from is damaged or another run's; start without --resume."
+            ) from error
+        self._optimizer, self._mask = optimizer, {n: t.to(self.subject.device) for n, t in parts["mask"].items()}
+        self.learning_rate /= 2**self.rollbacks
 
     def _train(self, names: Collection[str]) -> None:
         """Train the tensors of these names and no others."""
@@ -207,7 +258,8 @@ class Adaptation:
         )  # fmt: skip
         shapes = whole_layers(self.subject, layers)
         new = {name: shape for name, shape in shapes.items() if name not in self.tensors}
-        self.tensors |= make_tensors(new, self.subject.device, self._rng)
+        there = self.tensors | make_tensors(new, self.subject.device, self._rng)
+        self.tensors = {name: there[name] for name in self.method.shapes(self.subject, self.settings) if name in there}
         before = {name for name, t in self.tensors.items() if t.requires_grad}
         self._train(shapes)
         if before != set(shapes):

@@ -14,6 +14,8 @@ DEFAULT_METHOD = "lowrank"
 """The small method that measures best on the built-in models: docs/decisions/0004-default-method.md."""
 PRECISIONS = ("auto", "float32", "mixed")
 DEFAULT_RANK = 4
+SELECT_EVERY = 50
+PATCH_SIZE = 0.5
 
 Weighted = tuple[tuple[str, float], ...]
 
@@ -73,11 +75,11 @@ class AdaptSettings:
     coarse: bool = True
     keep_share: float = 1.0
     top_layers: int | None = None
-    select_every: int = 50
+    select_every: int = SELECT_EVERY
     directional: float = 1.0
     global_loss: float = 0.0
     patch: float = 0.0
-    patch_size: float = 0.5
+    patch_size: float = PATCH_SIZE
     in_domain: float = 0.25
     diversity: float = 0.0
     decay: float = 0.0
@@ -214,6 +216,7 @@ def _check_contradictions(s: AdaptSettings) -> None:
         "coarse": (not s.coarse, ("style", "lowrank")),
         "keep_share": (s.keep_share != 1, ("style",)),
         "top_layers": (s.top_layers is not None, ("layers",)),
+        "select_every": (s.select_every != SELECT_EVERY, ("layers",)),
     }
     for name, (given, methods) in only.items():
         if given and s.method_name not in methods:
@@ -222,6 +225,8 @@ def _check_contradictions(s: AdaptSettings) -> None:
             )
     if s.directional == s.global_loss == s.patch == 0:
         raise BadRequest("No loss leads to the target; give directional, global_loss or patch a weight above 0.")
+    if s.patch_size != PATCH_SIZE and not s.patch:
+        raise BadRequest("patch_size means nothing without the patch loss; leave it out or give patch a weight.")
     if s.patch and not s.text_targets:
         raise BadRequest("The patch loss compares with texts; give a target prompt or leave patch out.")
     if s.image_weight != 1 and not (s.images and s.text_targets):

@@ -6,7 +6,6 @@ zero-shot reading of pictures that trained nothing (`Effect`), and its numbers a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from ...stylegan2.networks import Generator
-from ..adaptation.adapt import Snapshot, adapt
+from ..adaptation.adapt import adapt
 from ..adaptation.clip import load_clip
 from ..adaptation.settings import AdaptSettings
 from ..adaptation.style import Style, blend
@@ -171,7 +170,7 @@ def best_snapshot(generator: Generator, name: str, starter: Starter, meter: Effe
     """The snapshot of one adaptation that has the greatest merit."""
     best = _Best()
 
-    def consider(style: Style, snapshots: Sequence[Snapshot]) -> None:
+    def consider(style: Style, *_: object) -> None:
         merit = meter.effect(starter.condition, style).merit
         if merit > best.merit:
             best.style, best.merit = style, merit

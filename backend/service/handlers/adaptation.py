@@ -16,6 +16,8 @@ from .entries import style_value
 from .reporting import write_report
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ....stylegan2.networks import Generator
     from ...adaptation.stopping import Snapshot
     from ...adaptation.style import Style
@@ -62,13 +64,16 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
             f"There is a style called {asked.name!r} already; choose another name or ask to overwrite it."
         )
     partial = asked.name[: 64 - len(PARTIAL)] + PARTIAL
-    begun, earlier, history = _begun(context, asked.name, partial) if asked.resume else (None, [], {})
+    begun, earlier, begun_state, history = _begun(context, asked.name, partial) if asked.resume else (None, [], {}, {})
     kept: list[Snapshot] = []
+    state: dict[str, Tensor] = {}
     begun_at = len(history.get("loss", ()))
 
-    def keep(style: Style, snapshots: Sequence[Snapshot]) -> None:
+    def keep(style: Style, snapshots: Sequence[Snapshot], now: Mapping[str, Tensor]) -> None:
         kept[:] = snapshots
-        store.library.add(style.renamed(partial), kept, overwrite=True, history=history)
+        state.clear()
+        state.update(now)
+        store.library.add(style.renamed(partial), kept, overwrite=True, history=history, state=state)
 
     def report(progress: Progress) -> None:
         for number in ("loss", "direction"):  # not the predictions: a file holds no time
@@ -81,7 +86,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     try:
         style = train(
             generator, settings, name=asked.name, generator_name=asked.generator, clips=clips,
-            job=watched, keep=keep, resume=begun, earlier=earlier,
+            job=watched, keep=keep, resume=begun, earlier=earlier, state=begun_state,
         )  # fmt: skip
     except Cancelled:
         if not kept:
@@ -89,7 +94,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
         raise Cancelled(
             f"Cancelled; the state after {kept[-1].iterations} iterations is kept as the style {partial!r}."
         ) from None
-    store.library.add(style, kept, overwrite=asked.overwrite, history=history)
+    store.library.add(style, kept, overwrite=asked.overwrite, history=history, state=state)
     if kept:
         store.delete_style(partial)
     seconds = time.monotonic() - began_s
@@ -109,8 +114,10 @@ def _timings(seconds: float, steps: int, generator: Generator) -> dict[str, Any]
     }
 
 
-def _begun(context: Context, name: str, partial: str) -> tuple[Style, list[Snapshot], dict[str, list[float]]]:
-    """The last state of the run that is to go on, as a style, its snapshots and its numbers. NotFound where none is."""
+def _begun(
+    context: Context, name: str, partial: str
+) -> tuple[Style, list[Snapshot], dict[str, Tensor], dict[str, list[float]]]:
+    """The end of the run that is to go on, as a style; its snapshots, state and numbers. NotFound where none is."""
     from ...adaptation.measures import Measures
     from ...adaptation.stopping import Snapshot
 
@@ -120,9 +127,9 @@ def _begun(context: Context, name: str, partial: str) -> tuple[Style, list[Snaps
         raise NotFound(f"There is neither a style {partial!r} nor {name!r} to go on from; start without resume.")
     style = context.store.style(found)
     try:
-        tensors, _, index = context.store.library.training(found)
+        tensors, state, index = context.store.library.training(found)
     except NotFound:
-        return style, [], {}
+        return style, [], {}, {}
     snapshots = [
         Snapshot(iterations=point.iterations, tensors=tensors[point.iterations], measures=Measures(**point.measures))
         for point in index.points
@@ -131,5 +138,6 @@ def _begun(context: Context, name: str, partial: str) -> tuple[Style, list[Snaps
     return (
         replace(style, info=replace(style.info, iterations=last.iterations), tensors=last.tensors),
         snapshots,
+        state,
         index.history,
     )

@@ -79,9 +79,7 @@ def test_cancel_takes_effect_within_one_iteration_and_the_last_snapshot_is_kept(
     seen, kept = [], []
     job = Job(seen.append, lambda: len(seen) >= 26)
     with pytest.raises(Cancelled):
-        adapt(
-            generator, settings(iterations=100), clips=[clip], job=job, keep=lambda style, snapshots: kept.append(style)
-        )
+        adapt(generator, settings(iterations=100), clips=[clip], job=job, keep=lambda style, *_: kept.append(style))
     assert [p.done for p in seen] == [0, *range(1, 26)]
     assert [style.info.iterations for style in kept] == [25]
 

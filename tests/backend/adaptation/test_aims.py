@@ -137,6 +137,8 @@ def test_grey_sixteen_bit_and_half_transparent_pictures_are_good_targets(clip, p
         ({**TEXT, "coarse": False, "method": "layers"}, "coarse means nothing to the method layers"),
         ({**TEXT, "keep_share": 0.2}, "keep_share means nothing to the method lowrank"),
         ({**TEXT, "top_layers": 3}, "top_layers means nothing"),
+        ({**TEXT, "select_every": 10}, "select_every means nothing to the method lowrank"),
+        ({**TEXT, "patch_size": 0.3}, "patch_size means nothing without the patch loss"),
         ({**TEXT, "directional": 0.0}, "No loss leads to the target"),
         ({"images": ("a.png",), "patch": 1.0}, "patch loss compares with texts"),
         ({**TEXT, "precision": "half"}, "no precision 'half'"),

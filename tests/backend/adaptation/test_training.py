@@ -11,8 +11,9 @@ from latent_loom.backend.adaptation import Adaptation, AdaptSettings, adapt, pre
 from latent_loom.backend.adaptation import objective as objectives
 from latent_loom.backend.adaptation.losses import decay_loss, patch_loss, target_loss
 from latent_loom.backend.adaptation.presets import PRESETS, with_preset
+from latent_loom.backend.adaptation.snapshots import load_snapshots, load_state, save_snapshots
 from latent_loom.backend.adaptation.views import patches
-from latent_loom.backend.errors import BadRequest, NotFound, OutOfMemory
+from latent_loom.backend.errors import BadCheckpoint, BadRequest, NotFound, OutOfMemory
 from latent_loom.backend.job import Job
 
 from .conftest import make_clip, make_generator
@@ -102,6 +103,10 @@ def test_every_preset_makes_settings_and_is_overridden_by_what_is_given(name):
     assert AdaptSettings(**with_preset(name, {**TEXT, "method": "full"})).method == "full"
 
 
+def test_a_preset_s_size_of_patches_does_not_trip_who_wants_none():
+    assert AdaptSettings(**with_preset("drawing", {**TEXT, "patch": 0.0})).patch == 0
+
+
 def test_an_unknown_preset_offers_near_ones():
     with pytest.raises(NotFound, match="did you mean 'weathering'"):
         with_preset("wethering", TEXT)
@@ -130,6 +135,43 @@ def test_a_run_goes_on_from_its_style_to_the_iterations_asked_for(generator, cli
     assert [p.done for p in seen] == [4, 5] and longer.info.iterations == 5
     again = adapt(generator, settings(iterations=5), clips=[clip], judge=clip, resume=style)
     assert all(torch.equal(longer.tensors[k], again.tensors[k]) for k in longer.tensors)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"decay": 1.0, "mixing": 0.5},
+        {"method": "style", "keep_share": 0.25},
+        {"method": "layers", "top_layers": 2, "select_every": 2, "decay": 1.0},
+    ],
+    ids=["lowrank", "pruned style", "layers"],
+)
+def test_a_run_that_goes_on_with_its_state_has_the_bits_of_one_that_never_stopped(generator, clip, tmp_path, changes):
+    asked = settings(**changes, iterations=6)
+    whole = Adaptation(generator, asked, clips=[clip], judge=clip)
+    for _ in range(5):  # pruning comes after the fourth
+        whole.step()
+    kept = whole.snapshot()
+    file = tmp_path / "kept.safetensors"
+    save_snapshots(file, "run", [kept], state=whole.state())
+    tensors = load_snapshots(file)[kept.iterations]
+    style = replace(whole.style(kept, name="x"), tensors=tensors)
+    parted = Adaptation(generator, asked, clips=[clip], judge=clip, resume=style, state=load_state(file))
+    for run in (whole, parted):
+        run.step()
+    assert whole.tensors.keys() == parted.tensors.keys()
+    assert all(torch.equal(t, parted.tensors[name]) for name, t in whole.tensors.items())
+
+
+@pytest.mark.parametrize("part", ["rng", "counts", "mean/"])
+def test_a_damaged_state_is_refused_in_a_sentence(generator, clip, part):
+    run = begun(generator, clip, iterations=9)
+    run.step()
+    state, style = run.state(), run.style(run.snapshot(), name="x")
+    name = next(name for name in state if name.startswith(part))
+    state[name] = state[name].reshape(-1)[:1]
+    with pytest.raises(BadCheckpoint, match="without --resume"):
+        Adaptation(generator, settings(iterations=9), clips=[clip], judge=clip, resume=style, state=state)
 
 
 @pytest.mark.parametrize(

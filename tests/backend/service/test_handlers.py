@@ -263,6 +263,9 @@ def test_resume_goes_on_from_what_a_cancel_kept_and_keeps_all_snapshots(call, st
     assert [report.done for report in done[5:]] == [5, 6, 7, 8]
     assert [entry.name for entry in store.styles() if entry.name.startswith("mossy")] == ["mossy"]
     assert store.library.snapshots("mossy").iterations == (2, 4, 6, 8)
+    call("adapt", {**PROMPTS, "name": "unbroken", "iterations": 8})
+    parted, whole = (store.style(name).tensors for name in ("mossy", "unbroken"))
+    assert all(np.array_equal(parted[name], tensor) for name, tensor in whole.items())
 
 
 def test_resume_without_anything_to_go_on_from_says_so(call):
