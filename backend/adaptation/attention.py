@@ -27,7 +27,7 @@ def pack_attention(tower: nn.Module) -> None:
     """Give the tower's transformer blocks this attention, in place; their weights stay. Others are left as they are."""
     for block in tower.modules():
         attention = getattr(block, "attn", None)
-        own = type(attention) is nn.MultiheadAttention and hasattr(block, "ln_1") and not hasattr(block, "ln_1_kv")
-        # Keys of another origin, or weights that lie apart, are computed otherwise.
-        if own and attention.batch_first and attention.in_proj_weight is not None and attention.bias_k is None:
+        if not isinstance(attention, nn.MultiheadAttention) or not hasattr(block, "ln_1") or hasattr(block, "ln_1_kv"):
+            continue  # what has keys of another origin computes something else
+        if attention.batch_first and attention.in_proj_weight is not None and attention.bias_k is None:
             attention.__class__ = PackedAttention
