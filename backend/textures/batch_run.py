@@ -130,7 +130,7 @@ class _Run:
     ) -> None:
         self.store, self.folder, self.settings, self.manifest, self.state = store, folder, settings, manifest, state
         self.job = Job(job.report, lambda: job.cancelled() or state.cancelled())
-        self.done = self.written = self.skipped = self.made = 0
+        self.done = self.written = self.skipped = self.made = self.lost = 0
         self.failed: list[dict[str, Any]] = []
         self._again: list[tuple[Texture, str]] | None = []  # None in the second round
         self._under_way: deque[tuple[Texture, np.ndarray, Future[list[Written]]]] = deque()
@@ -266,6 +266,7 @@ class _Run:
 
     def _fail(self, what: tuple[str, tuple[Source, ...]], message: str) -> None:
         name, seeds = what
+        self.lost += max(1, len(seeds))
         if self.failed and (self.failed[-1]["name"], self.failed[-1]["message"]) == (name, message):
             self.failed[-1]["seeds"] += seeds
         else:
@@ -278,8 +279,7 @@ class _Run:
             pace_s = (time.monotonic() - self._begun_s) / self.made
             left = self.settings.pictures - self.done
             numbers = {"per_minute": round(60 / max(pace_s, 1e-9), 1), "left_s": round(left * pace_s, 1)}
-        failed = sum(max(1, len(entry["seeds"])) for entry in self.failed)
-        self.state.update(done=self.done, written=self.written, skipped=self.skipped, failed=failed, **numbers)
+        self.state.update(done=self.done, written=self.written, skipped=self.skipped, failed=self.lost, **numbers)
         stage, total = texture[0].settings.stem, self.settings.pictures
         if color is not None or self.done % 100 == 0 or self.done == total:  # skipping is quicker than showing it
             self.job.report(Progress(done=self.done, total=total, stage=stage, numbers=numbers, preview=color))
