@@ -27,7 +27,20 @@ class RequestType:
 
 
 _LOOK = (
-    *("generator", "styles", "size", "tile", "psi", "mine", "maps", "format", "relief", "normal", "roughness"),
+    *(
+        "generator",
+        "styles",
+        "size",
+        "tile",
+        "psi",
+        "mine",
+        "maps",
+        "format",
+        "material",
+        "relief",
+        "normal",
+        "roughness",
+    ),
     *("cutoff", "mix", "directions", "noise", "noise_seed", "noise_strength"),
 )
 
@@ -79,8 +92,18 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="walk",
             required=("out",),
-            optional=("seeds", "key_styles", *_LOOK, "frames", "loop", "interpolation", "speed", "overwrite"),
-            value=("files", "frames", "out", "warnings", "seconds"),
+            optional=(
+                *("seeds", "key_styles", "key_directions", "key_psi", "key_hold", "key_ease", *_LOOK),
+                *("frames", "loop", "interpolation", "speed", "overwrite", "preview", "movie", "fps"),
+            ),
+            value=("files", "frames", "out", "animations", "warnings", "seconds"),
+            idempotent=True,
+        ),
+        RequestType(
+            name="grid",
+            required=("styles", "out"),
+            optional=("generator", "seeds", "psi", "directions", "frames", "fps", "size_px"),
+            value=("file", "frames", "animation", "warnings", "seconds"),
             idempotent=True,
         ),
         RequestType(

@@ -79,11 +79,16 @@ def add_look(parser: argparse.ArgumentParser, *, walk: bool = False) -> None:
         help="pull samples to what fits the styles best, 0 to 2 (default: 0; see `styles mine`)",
     )  # fmt: skip
     parser.add_argument(
+        "--material", choices=values.MATERIALS, help="family that relief and roughness suit (default: auto)"
+    )
+    parser.add_argument(
         "--relief", type=values.number, metavar="R", help="how deep height and normals are (default: 1)"
     )
     parser.add_argument("--normal", choices=("opengl", "directx"), help="which way green points (default: opengl)")
-    parser.add_argument("--roughness", type=values.number, metavar="R", help="mean roughness, 0 to 1 (default: 0.65)")
-    parser.add_argument("--format", choices=("png", "jpeg", "webp"), help="of the colour map (default: png)")
+    parser.add_argument("--roughness", type=values.number, metavar="R", help="mean, 0 to 1 (default: the material's)")
+    parser.add_argument(
+        "--format", choices=("png", "png16", "exr", "jpeg", "webp"), help="of the colour map (default: png)"
+    )
 
 
 def _add_variation(parser: argparse.ArgumentParser, walk: bool) -> None:
@@ -130,6 +135,7 @@ def look_params(args: argparse.Namespace) -> dict:
         "noise_strength": args.noise_strength,
         "maps": args.maps,
         "mine": args.mine,
+        "material": args.material,
         "relief": args.relief,
         "normal": args.normal,
         "roughness": args.roughness,

@@ -23,6 +23,7 @@ def add(commands) -> None:
     _add_generate(commands)
     _add_directions(commands)
     _add_walk(commands)
+    _add_grid(commands)
 
 
 def _add_generate(commands) -> None:
@@ -77,9 +78,13 @@ def _add_walk(commands) -> None:
         "--seeds", "--seed", type=values.seeds, default=[], metavar="SEEDS", help="stations (default: 0,1,2)"
     )
     keys.add_argument(
-        "--key", type=values.station, action="append", metavar="SEED[,STYLE...]", dest="keys",
-        help="a station with styles of its own, like 7,mossy:0.8 or, kept, wall,mossy:0.8; again for the next",
+        "--key", type=values.key, action="append", metavar="SEED[,...]", dest="keys",
+        help="a station with its own styles, directions, psi, frames to stay, and easing of the way on, like "
+        "7,mossy:0.8,d0:2,psi=0.7,hold=10,ease=smooth or, kept, wall,mossy:0.8; again for the next",
     )  # fmt: skip
+    keys.add_argument(
+        "--keys", type=values.path, metavar="FILE", dest="key_file", help="stations in a TOML or JSON file"
+    )
     _add_kept(parser)
     parser.add_argument("--frames", type=values.count, default=120, metavar="N", help="pictures in all (default: 120)")
     parser.add_argument("--loop", action="store_true", help="come back to the first seed, so that it plays endlessly")
@@ -87,13 +92,41 @@ def _add_walk(commands) -> None:
         "--interpolation", choices=("w", "linear", "z"), default="w",
         help="a smooth curve in w (default), straight lines in w, or great circles in z",
     )  # fmt: skip
+    parser.add_argument("--preview", choices=("webp", "gif"), help="write a small animation to DIR/previews too")
+    parser.add_argument("--movie", choices=("mp4", "webm"), help="write a movie too (needs ffmpeg)")
+    parser.add_argument("--fps", type=values.count, default=24, metavar="N", help="of both (default: 24)")
     parser.add_argument("--overwrite", action="store_true", help="replace the frames of another walk in the folder")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the walk in the folder; an error where there is none"
+    )
     parser.add_argument(
         "--speed", choices=("linear", "visual"), default="linear", help="equal steps in the latent, or for the eye"
     )
     parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
     add_common(parser)
     parser.set_defaults(run=run_walk)
+
+
+def _add_grid(commands) -> None:
+    parser = commands.add_parser("grid", help="show the same textures in many styles, as a sheet and an animation")
+    add_generator(parser)
+    parser.add_argument(
+        "--style", type=values.style, action="append", default=[], metavar="NAME[:STRENGTH]", dest="styles",
+        required=True, help="a row of the sheet; again for the next",
+    )  # fmt: skip
+    parser.add_argument("--seeds", "--seed", type=values.seeds, default=[], metavar="SEEDS", help="columns (0-5)")
+    _add_kept(parser)
+    parser.add_argument("--psi", type=values.number, default=0.8, metavar="P", help="truncation (default: 0.8)")
+    parser.add_argument(
+        "--direction", type=values.direction, action="append", default=[], dest="directions", metavar="NAME:AMOUNT",
+        help="move all along an edit direction, like d0:2; again for several",
+    )  # fmt: skip
+    parser.add_argument("--frames", type=values.whole, default=0, metavar="N", help="of an animation too (default: 0)")
+    parser.add_argument("--fps", type=values.count, default=24, metavar="N", help="of the animation (default: 24)")
+    parser.add_argument("--cell", type=values.count, default=128, metavar="PX", help="side of a picture (default: 128)")
+    parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
+    add_common(parser)
+    parser.set_defaults(run=run_grid)
 
 
 def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -152,14 +185,40 @@ def run_walk(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "overwrite": args.overwrite,
         "out": str(args.out.absolute()),
     }
-    if args.keys:
+    if args.keys or args.key_file:
+        from ..textures.keys import key_params, read_keys
+
         if args.textures:
             raise BadRequest("With --key, kept textures are keys too: write --key NAME,STYLE instead of --texture.")
-        params["seeds"] = [seed for seed, _ in args.keys]
-        params["key_styles"] = [[list(style) for style in styles] for _, styles in args.keys]
+        params |= key_params(args.keys or read_keys(args.key_file))
+    if args.resume and not (args.out / "walk.json").is_file():
+        raise BadRequest(f"There is no walk in {str(args.out)!r} to go on with; leave --resume out.")
+    params |= {"preview": args.preview or "none", "movie": args.movie or "none", "fps": args.fps}
     value = call(args, console, "walk", params)
     tell_warnings(value, console)
     console.say(f"{counted(value['frames'], 'frame')} in {args.out} ({value['seconds']:.1f} s).")
+    for kind, path in value["animations"].items():
+        console.say(f"The {kind} is {path}.")
+    return value
+
+
+def run_grid(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    params = {
+        "generator": args.generator,
+        "styles": [list(style) for style in args.styles],
+        "seeds": [*args.textures, *args.seeds] or list(range(6)),
+        "psi": args.psi,
+        "directions": [list(direction) for direction in args.directions],
+        "frames": args.frames,
+        "fps": args.fps,
+        "size_px": args.cell,
+        "out": str(args.out.absolute()),
+    }
+    value = call(args, console, "grid", params)
+    tell_warnings(value, console)
+    console.say(f"{value['file']} ({value['seconds']:.1f} s).")
+    if value["animation"]:
+        console.say(f"The animation of {counted(value['frames'], 'frame')} is {value['animation']}.")
     return value
 
 

@@ -16,6 +16,9 @@ from typing import Any
 from ..errors import BadRequest
 
 MAPS = ("color", "height", "normal", "roughness", "ao", "orm")
+MATERIALS = (
+    *("auto", "stone", "brick", "wood", "ground", "plaster", "fabric", "leather", "tiles", "polished", "metal", "ice"),
+)
 LARGEST_SEED = 2**32 - 1
 
 
@@ -84,14 +87,11 @@ def numbers(text: str) -> list[float]:
     return [number(part) for part in text.split(",")]
 
 
-def station(text: str) -> tuple[int | str, list[tuple[str, float]]]:
-    """`7,mossy:0.8,snowy` -> (7, [("mossy", 0.8), ("snowy", 1.0)]): a key of a walk with its styles.
+def key(text: str) -> Any:
+    """`7,mossy:0.8,d0:2,psi=0.7,hold=10,ease=smooth` -> a key of a walk; in place of the seed, a kept texture."""
+    from ..textures import keys
 
-    In place of the seed may stand the name of a kept texture.
-    """
-    first, *styles = text.split(",")
-    first = first.strip()
-    return seed(first) if not first[:1].isalpha() else first, [style(one.strip()) for one in styles]
+    return _told(keys.read_key, text)
 
 
 def maps(text: str) -> list[str]:

@@ -20,9 +20,13 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ..errors import BadRequest, CannotWrite
+from .deep import encode_exr, encode_png16, read_exr
 
-FORMATS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+FORMATS = {"png": "png", "png16": "png", "exr": "exr", "jpeg": "jpg", "webp": "webp"}
 """Format name -> file suffix, for colour. Every other map is data and always PNG: lossless, and 16-bit for heights."""
+
+DEEP = ("png16", "exr")
+"""Formats of more than 8 bits: their colour is float32 (see `deep`)."""
 
 MAPS = ("color", "height", "normal", "roughness", "ao", "orm")
 
@@ -68,7 +72,7 @@ def open_folder(out: Path | str) -> Path:
     folder = Path(out).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = _part_beside(folder / "probe")
+        probe = part_beside(folder / "probe")
         probe.write_bytes(b"?")
         probe.unlink()
     except FileExistsError as error:
@@ -92,7 +96,7 @@ def writing_atomic(path: Path) -> Iterator[BinaryIO]:
 
     An exception (Ctrl-C included) removes the neighbour; a kill leaves it, hidden, and `path` untouched.
     """
-    part = _part_beside(path)
+    part = part_beside(path)
     try:
         with part.open("xb") as file:
             yield file
@@ -115,16 +119,19 @@ def sweep_parts(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _part_beside(path: Path) -> Path:
+def part_beside(path: Path) -> Path:
     return path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{_PART}")
 
 
 def encode(image: np.ndarray, fmt: str = "png", *, about: Mapping[str, Any] | None = None) -> bytes:
     """The bytes of a picture file.
 
-    image  uint8 [H, W, 3], uint8 [H, W] or uint16 [H, W] (PNG only)
-    about  JSON-able settings, kept in a PNG text chunk; other formats drop them
+    image  uint8 [H, W, 3], uint8 [H, W] or uint16 [H, W] (PNG only); float32 [H, W, 3] for the deep formats
+    about  JSON-able settings, kept in PNG and EXR; other formats drop them
     """
+    if image.dtype == np.float32:
+        write = {"png16": encode_png16, "exr": encode_exr}[fmt]
+        return write(image, None if about is None else canonical_json(about))
     if image.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"pictures are uint8 or uint16, not {image.dtype}")
     if image.dtype == np.uint16 and fmt != "png":
@@ -144,8 +151,10 @@ def encode(image: np.ndarray, fmt: str = "png", *, about: Mapping[str, Any] | No
 
 
 def write_picture(path: Path, image: np.ndarray, *, about: Mapping[str, Any] | None = None) -> bytes:
-    """Encode by `path`'s suffix, write atomically, and return the bytes written."""
+    """Encode by `path`'s suffix and the pixels' type, write atomically, and return the bytes written."""
     fmt = next(name for name, end in FORMATS.items() if path.suffix == f".{end}")
+    if fmt == "png" and image.dtype == np.float32:
+        fmt = "png16"
     data = encode(image, fmt, about=about)
     write_atomic(path, data)
     return data
@@ -154,6 +163,8 @@ def write_picture(path: Path, image: np.ndarray, *, about: Mapping[str, Any] | N
 def is_picture(path: Path, size: tuple[int, int]) -> bool:
     """Whether `path` holds a whole picture of `size` (width, height): every pixel is decoded."""
     try:
+        if path.suffix == ".exr":
+            return path.is_file() and read_exr(path).shape[1::-1] == tuple(size)
         with Image.open(path) as picture:
             picture.load()
             return picture.size == tuple(size)

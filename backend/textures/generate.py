@@ -20,6 +20,7 @@ from ...stylegan2.networks import Generator
 from ..errors import BadRequest
 from ..job import Job, Progress
 from .canvas import Canvas, plan_canvas
+from .deep import check_library, eight_bit
 from .files import check_stem, open_folder, picture_name, write_picture
 from .filters import resample, wrap_of
 from .look import Look, StyleList, check_seeds, check_size, check_styles
@@ -116,7 +117,9 @@ def generate(
     for done, (seed, strength) in enumerate(settings.textures):
         job.check()
         color = make_texture(store, settings, seed, strength)
-        repeat = repetition(store.generator(settings.generator).config, color, settings)
+        if folder is None:
+            color = eight_bit(color)
+        repeat = repetition(store.generator(settings.generator).config, eight_bit(color), settings)
         origin = picture_origin(store, settings, seed, strength) if folder else {}
         for which, image in picture_set(color, settings).items():
             if folder is None:
@@ -128,13 +131,14 @@ def generate(
             about |= {} if repeat is None or which != "color" else {"repeat": repeat}
             files.append({"seed": seed, "map": which, "path": str(path)} | about)
         numbers = {} if repeat is None else {"repeat": repeat}
-        job.report(Progress(done=done + 1, total=total, stage="generate", numbers=numbers, preview=color))
+        job.report(Progress(done=done + 1, total=total, stage="generate", numbers=numbers, preview=eight_bit(color)))
     images = {which: np.stack(stack) for which, stack in arrays.items()} if folder is None else {}
     return GenerateResult(files=files, images=images, memory_mib=memory_mib)
 
 
 def announce(store: Store, look: Look, total: int, job: Job) -> int:
     """Say what memory a texture takes before it is taken: MiB. Raises OutOfMemory where there is not as much."""
+    check_library(look.format)
     memory_mib = predicted_mib(store.generator(look.generator).config, look.size, look.tile, look.maps, store.device)
     check_memory(memory_mib, store.device, look.size)
     job.report(
@@ -144,13 +148,13 @@ def announce(store: Store, look: Look, total: int, job: Job) -> int:
 
 
 def make_texture(store: Store, settings: GenerateSettings, seed: Source, strength: float | None = None) -> np.ndarray:
-    """One colour picture of `settings`: uint8 [H, W, 3]."""
+    """One colour picture of `settings`: uint8 [H, W, 3]; float32 where its format is deep."""
     generator = store.styled(settings.generator, settings.at(strength), settings.mine)
     if isinstance(seed, str):
         generator = store.kept_texture(seed, settings.generator).on(generator)
     varied = Varied(store, settings.generator, generator, settings)
     canvas = plan_canvas(generator.config, settings.size, settings.tile)
-    return render(generator, varied.seed(seed), varied.inputs(seed, canvas.grid), canvas)
+    return render(generator, varied.seed(seed), varied.inputs(seed, canvas.grid), canvas, deep=settings.deep)
 
 
 def picture_origin(store: Store, settings: GenerateSettings, seed: Source, strength: float | None) -> dict[str, Any]:
@@ -169,7 +173,9 @@ def repetition(config: GeneratorConfig, color: np.ndarray, look: Look) -> float 
 
 def picture_set(color: np.ndarray, look: Look) -> dict[str, np.ndarray]:
     """The maps that `look` asks for, in its order, from one colour picture."""
-    made = pbr_maps(color, tile=look.tile, which=look.maps, settings=look.pbr) if look.maps != ("color",) else {}
+    made = {}
+    if look.maps != ("color",):
+        made = pbr_maps(eight_bit(color), tile=look.tile, which=look.maps, settings=look.pbr)
     return {which: color if which == "color" else made[which] for which in look.maps}
 
 
@@ -184,7 +190,9 @@ def picture_record(look: Look, origin: dict[str, Any], seed: Source, which: str)
     if which == "normal":
         record["normal"] = look.normal
     if which in ("roughness", "orm"):
-        record["roughness"] = look.roughness
+        record["roughness"] = look.pbr.mean_roughness
+    if which != "color" and look.material != "auto":
+        record["material"] = look.material
     return record
 
 
@@ -204,12 +212,16 @@ def texture_from_w(
 
 
 @torch.no_grad()
-def render(generator: Generator, ws: Tensor, inputs: SynthesisInputs, canvas: Canvas) -> np.ndarray:
-    """One picture, uint8 [H, W, 3], of ws [1, L, w_dim] and inputs drawn for `canvas.grid`."""
+def render(
+    generator: Generator, ws: Tensor, inputs: SynthesisInputs, canvas: Canvas, *, deep: bool = False
+) -> np.ndarray:
+    """One picture, uint8 [H, W, 3], of ws [1, L, w_dim] and inputs drawn for `canvas.grid`; `deep`: float32, 0..1."""
     pixels = synthesize(generator, ws.to(generator.mapping.w_avg.device), inputs, canvas.padding)
     if pixels.shape[-1] == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
     pixels = resample(pixels[: canvas.crop[0], : canvas.crop[1]], canvas.size[1], canvas.size[0], wrap_of(canvas.tile))
+    if deep:
+        return (pixels * 0.5 + 0.5).astype(np.float32)
     pixels *= 127.5  # in place, since a large picture in float32 is what takes most memory by now
     pixels += 127.5
     return np.rint(np.clip(pixels, 0, 255, out=pixels), out=pixels).astype(np.uint8)

@@ -11,7 +11,7 @@ from typing import Any
 from ...stylegan2.seeds import SEED_LIMIT
 from ..errors import BadRequest
 from ..models.files import check_name
-from .files import FORMATS, MAPS
+from .files import DEEP, FORMATS, MAPS
 from .pbr import PbrSettings
 from .variation import Source, Variation
 
@@ -30,8 +30,8 @@ class Look(Variation):
     mine       how far the styles' mappers pull samples to what fits the styles best: 0 = not, 1 = as trained
     psi, cutoff, mix, directions, noise, noise_seed, noise_strength   see `variation.Variation`
     maps       color, height, normal, roughness, ao, orm
-    format     of the colour picture: png | jpeg | webp; the other maps are always PNG
-    relief, normal, roughness   see `pbr.PbrSettings`
+    format     of the colour picture: png | png16 | exr | jpeg | webp; the other maps are always PNG
+    material, relief, normal, roughness   see `pbr.PbrSettings`
     """
 
     generator: str = "builtin"
@@ -41,9 +41,10 @@ class Look(Variation):
     mine: float = 0.0
     maps: tuple[str, ...] = ("color",)
     format: str = "png"
+    material: str = "auto"
     relief: float = 1.0
     normal: str = "opengl"
-    roughness: float = 0.65
+    roughness: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,7 +64,12 @@ class Look(Variation):
 
     @property
     def pbr(self) -> PbrSettings:
-        return PbrSettings(relief=self.relief, normal=self.normal, roughness=self.roughness)
+        return PbrSettings(material=self.material, relief=self.relief, normal=self.normal, roughness=self.roughness)
+
+    @property
+    def deep(self) -> bool:
+        """Whether the colour keeps more than 8 bits."""
+        return self.format in DEEP
 
 
 def check_size(size: tuple[int, int]) -> None:

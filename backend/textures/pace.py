@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import BadRequest
 from ..job import Job, Progress
 
 
@@ -15,10 +17,39 @@ def even_times(frames: int, loop: bool) -> list[float]:
     return [number / steps for number in range(frames)]
 
 
-def visual_times(
-    picture: Callable[[float], np.ndarray], *, frames: int, loop: bool, samples: int, job: Job | None = None
-) -> list[float]:
-    """Times at which neighbouring frames differ about equally: equal steps of the arc length of `distance`.
+EASES = ("linear", "smooth", "in", "out")
+"""Of the way between two keys: at one speed; starting and ending gently; starting gently; ending gently."""
+
+
+def eased(ease: str, u: float) -> float:
+    """How far along its way something is at u of its time, both 0..1."""
+    if ease == "smooth":
+        return u * u * (3 - 2 * u)
+    if ease == "in":
+        return u * u
+    return u * (2 - u) if ease == "out" else u
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arc:
+    """How much is seen to change along a curve: `lengths`, rising from 0 to 1, at `times` of 0..1."""
+
+    times: np.ndarray
+    lengths: np.ndarray
+
+    def length(self, t: float) -> float:
+        return float(np.interp(t, self.times, self.lengths))
+
+    def time(self, length: float) -> float:
+        return float(np.interp(length, self.lengths, self.times))
+
+
+STRAIGHT = Arc(times=np.array([0.0, 1.0]), lengths=np.array([0.0, 1.0]))
+"""The arc of a walk whose time is its parameter."""
+
+
+def measure_arc(picture: Callable[[float], np.ndarray], samples: int, job: Job | None = None) -> Arc:
+    """The arc length of `distance` along the walk: equal steps of it are equal steps for the eye.
 
     picture  t -> uint8 [H, W, 3], small and quick; called `samples` + 1 times
     """
@@ -34,11 +65,52 @@ def visual_times(
         job.report(Progress(done=done, total=samples, stage="measure"))
     arc = np.concatenate([[0.0], np.cumsum(lengths)])
     if arc[-1] <= 0:
-        return even_times(frames, loop)
+        return STRAIGHT
     # A trace of the parameter itself keeps the arc rising where nothing is seen to change.
     arc = arc / arc[-1] + 1e-6 * times
-    targets = np.array(even_times(frames, loop)) * arc[-1]
-    return [float(t) for t in np.interp(targets, arc, times)]
+    return Arc(times=times, lengths=arc / arc[-1])
+
+
+def place_frames(
+    frames: int, spans: int, *, loop: bool, arc: Arc = STRAIGHT, holds: Sequence[int] = (), eases: Sequence[str] = ()
+) -> list[float]:
+    """t of each frame. With holds or easing every key falls on a frame; without, frames lie at even steps of the arc.
+
+    spans  ways between keys: as many as keys in a loop, one less otherwise
+    holds  frames for which each key is held beside the one that arrives; () = none
+    eases  of the way from each key to the next; () = linear
+    Raises  BadRequest where the frames are too few
+    """
+    if not any(holds) and all(ease == "linear" for ease in eases):
+        even = even_times(frames, loop)
+        return even if arc is STRAIGHT else [arc.time(length) for length in even]
+    moving = frames - sum(holds) - (0 if loop else 1)
+    if moving < spans:
+        raise BadRequest(
+            f"{frames} frames are too few for {spans} ways and {sum(holds)} held frames; give at least "
+            f"{frames - moving + spans}."
+        )
+    lengths = [arc.length(key / spans) for key in range(spans + 1)]
+    arrivals = _whole_steps([moving * length for length in lengths])
+    times: list[float] = []
+    for span in range(spans):
+        times += [span / spans] * (holds[span] if holds else 0)
+        count = arrivals[span + 1] - arrivals[span]
+        for number in range(count):
+            u = eased(eases[span] if eases else "linear", number / count)
+            way = lengths[span] + u * (lengths[span + 1] - lengths[span])
+            times.append(arc.time(way) if number else span / spans)
+    return times if loop else times + [1.0] * (1 + (holds[-1] if holds else 0))
+
+
+def _whole_steps(positions: Sequence[float]) -> list[int]:
+    """Rising positions rounded so that each is at least one above the one before; the last one is whole and stays."""
+    last, count = round(positions[-1]), len(positions)
+    rounded: list[int] = []
+    for number, position in enumerate(positions):
+        least = rounded[-1] + 1 if rounded else 0
+        rounded.append(min(max(round(position), least), last - (count - 1 - number)))
+    return rounded
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:

@@ -2,7 +2,8 @@
 
 A colour picture does not say how deep, rough or sheltered a surface is. Each map here is a *heuristic*, documented as
 such where it is made; what is promised is that the maps are seamless where the colour is, agree with each other (normal
-and ambient occlusion come from the one height), stay moderate on any input, and vary smoothly when the colour does.
+and ambient occlusion come from the one height, see `height`), and vary smoothly when the colour does: but for the mean
+of the height nothing is scaled by picture, so that the frames of a walk do not flicker.
 
 All maps but the colour are data: load them as Non-Color.
 """
@@ -21,23 +22,66 @@ PBR_MAPS = ("height", "normal", "roughness", "ao", "orm")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PbrSettings:
-    """relief     1 = the heuristic's own depth; 0 = flat; 2 = twice as steep
-    normal     green channel: "opengl" = up (Blender, Unity), "directx" = down (Unreal)
-    roughness  mean roughness, 0 = mirror .. 1 = chalk
+class Material:
+    """What a family of materials is like; the defaults suit most.
+
+    relief     factor of the guessed depth
+    tone       how many pixels what is lighter than its surroundings stands higher, for black beside white
+    roughness  mean roughness
+    swing      how much rougher hollows are than tops
+    metallic   0 or 1, all over
     """
 
     relief: float = 1.0
-    normal: str = "opengl"
+    tone: float = 1.0
     roughness: float = 0.65
+    swing: float = 0.16
+    metallic: float = 0.0
+
+
+MATERIALS = {
+    "auto": Material(),
+    "stone": Material(relief=1.1, tone=4.0, roughness=0.75),
+    "brick": Material(tone=0.5, roughness=0.8, swing=0.12),
+    "wood": Material(relief=0.8, roughness=0.55, swing=0.2),
+    "ground": Material(relief=1.2, tone=4.0, roughness=0.9, swing=0.06),
+    "plaster": Material(relief=0.9, roughness=0.85, swing=0.06),
+    "fabric": Material(roughness=0.9, swing=0.05),
+    "leather": Material(tone=2.0, roughness=0.5, swing=0.25),
+    "tiles": Material(relief=0.9, roughness=0.25, swing=0.45),
+    "polished": Material(tone=0.0, relief=0.3, roughness=0.2, swing=0.1),
+    "metal": Material(tone=0.0, relief=0.5, roughness=0.35, swing=0.2, metallic=1.0),
+    "ice": Material(relief=0.6, roughness=0.2, swing=0.3),
+}
+"""Values as usual in libraries of scanned materials; a guess at a family, to be changed by hand."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PbrSettings:
+    """material   a family of `MATERIALS`, which sets the defaults of the rest
+    relief     1 = the guessed depth; 0 = flat; 2 = twice as deep
+    normal     green channel: "opengl" = up (Blender, Unity), "directx" = down (Unreal)
+    roughness  mean roughness, 0 = mirror .. 1 = chalk; None = the material's
+    """
+
+    material: str = "auto"
+    relief: float = 1.0
+    normal: str = "opengl"
+    roughness: float | None = None
 
     def __post_init__(self) -> None:
+        if self.material not in MATERIALS:
+            raise BadRequest(f"There is no material {self.material!r}; choose from {', '.join(MATERIALS)}.")
         if not 0 <= self.relief <= 5:
             raise BadRequest(f"The relief is {self.relief}; give a number from 0 (flat) to 5.")
         if self.normal not in ("opengl", "directx"):
             raise BadRequest(f"The normal map style is {self.normal!r}; choose 'opengl' or 'directx'.")
-        if not 0 <= self.roughness <= 1:
+        if not 0 <= self.mean_roughness <= 1:
             raise BadRequest(f"The roughness is {self.roughness}; give a number from 0 (mirror) to 1 (chalk).")
+
+    @property
+    def mean_roughness(self) -> float:
+        return MATERIALS[self.material].roughness if self.roughness is None else self.roughness
 
 
 def pbr_maps(
@@ -45,93 +89,57 @@ def pbr_maps(
 ) -> dict[str, np.ndarray]:
     """The maps named in `which` for `color` uint8 [H, W, 3]; `tile` says on which axes it is seamless.
 
-    height     uint16 [H, W], 32768 = middle
+    height     uint16 [H, W], 32768 = middle; `LEVEL_PX` says how many pixels the levels stand for
     normal     uint8 [H, W, 3], tangent space
     roughness  uint8 [H, W]
     ao         uint8 [H, W], 255 = open sky
-    orm        uint8 [H, W, 3]: occlusion, roughness, metallic (always 0: nothing in a colour tells metal reliably)
+    orm        uint8 [H, W, 3]: occlusion, roughness, metallic (the material's: nothing in a colour tells metal)
     """
     settings = settings or PbrSettings()
     wrap = wrap_of(tile)
-    relief = surface(color, wrap)
-    depth = relief.field * (relief.depth_px * settings.relief)
+    material = MATERIALS[settings.material]
+    guess = material_height(color, material, wrap)
+    depth = guess * np.float32(material.relief * settings.relief)
     out: dict[str, np.ndarray] = {}
     if "height" in which:
-        out["height"] = _uint16(0.5 + relief.field * 0.5)
+        out["height"] = np.rint(32768 + 32767 * np.tanh(depth / LEVEL_PX)).astype(np.uint16)
     if "normal" in which:
         out["normal"] = normal_map(depth, wrap, green_up=settings.normal == "opengl")
     if {"ao", "orm"} & set(which):
-        occlusion = _uint8(ambient_occlusion(depth * AO_EXAGGERATION, relief.feature_px, wrap))
+        occlusion = _uint8(ambient_occlusion(depth * AO_EXAGGERATION, wrap))
         if "ao" in which:
             out["ao"] = occlusion
     if {"roughness", "orm"} & set(which):
-        rough = _uint8(roughness_map(color, relief, settings.roughness, wrap))
+        rough = _uint8(roughness_map(guess, settings.mean_roughness, material.swing, wrap))
         if "roughness" in which:
             out["roughness"] = rough
     if "orm" in which:
-        out["orm"] = np.stack([occlusion, rough, np.zeros_like(rough)], axis=-1)
+        metallic = np.full_like(rough, round(255 * material.metallic))
+        out["orm"] = np.stack([occlusion, rough, metallic], axis=-1)
     return out
 
 
-@dataclass(frozen=True, kw_only=True)
-class Surface:
-    """field       float32 [H, W] in -1..1, 0 = middle height
-    depth_px    pixels of height that one unit of the field stands for
-    feature_px  typical wavelength of what is seen, pixels
-    contrast    0 = an even colour .. 1 = strong light and dark
+TONE_PX = 12.0
+"""Slower changes of tone are stains and light, which as height would be hills."""
+
+
+def material_height(color: np.ndarray, material: Material, wrap: Wrap) -> np.ndarray:
+    """Height in pixels, float32 [H, W], zero on average: the network's guess and, as far as the material's tone goes
+    with its height, what is darker than its surroundings lies deeper.
     """
+    from .height import guess_height  # torch, only where a map is made
 
-    field: np.ndarray
-    depth_px: float
-    feature_px: float
-    contrast: float
-
-
-EVEN_CONTRAST = 0.03
-"""RMS of luminance (of 1) at which a picture counts as half way between even and structured: sensor noise and banding
-lie below it, so that they do not turn into relief."""
-
-SLOPE = 0.42
-"""RMS slope given to a structured picture: faces lean by 23 degrees. Measured stone and plaster lie around 15-30."""
+    guess = guess_height(color, wrap)
+    if material.tone:
+        red, green, blue = (color[..., channel].astype(np.float32) for channel in range(3))
+        luminance = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+        guess += np.float32(material.tone) * (luminance - blur(luminance, TONE_PX, wrap))
+    return guess - guess.mean(dtype=np.float64).astype(np.float32)
 
 
-def surface(color: np.ndarray, wrap: Wrap) -> Surface:
-    """Height heuristic: what is darker than its surroundings lies deeper.
-
-    Luminance is band-passed. Slow changes of tone (stains, uneven lighting, two-coloured patches) are cut because as
-    height they become hills; grain below about two pixels is cored because as normals it becomes glitter. The rest is
-    compressed, so that a few black cracks do not flatten everything else, and given a moderate slope.
-    """
-    red, green, blue = (color[..., channel].astype(np.float32) for channel in range(3))
-    luminance = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
-    soft = blur(luminance, 0.8, wrap)
-    # The second time without the slow tones, so that stains do not pass for the size of the features.
-    rough_px = wavelength(soft, wrap)
-    feature_px = wavelength(soft - blur(soft, 0.75 * rough_px, wrap), wrap)
-    band = soft - blur(soft, 0.75 * feature_px, wrap)
-    band = _core(band, wrap)
-    rms = float(np.sqrt(np.mean(band**2, dtype=np.float64))) + 1e-6
-    field = np.tanh(band / (2.2 * rms)).astype(np.float32)
-    contrast = rms / (rms + EVEN_CONTRAST)
-    dx, dy = gradient(field, wrap)
-    steepness = float(np.sqrt(np.mean(dx**2 + dy**2, dtype=np.float64))) + 1e-6
-    return Surface(field=field * contrast, depth_px=SLOPE / steepness, feature_px=feature_px, contrast=contrast)
-
-
-def wavelength(field: np.ndarray, wrap: Wrap) -> float:
-    """Typical wavelength in pixels, 6..128: 2 pi times the ratio of RMS value and RMS slope (a sine gives its own)."""
-    dx, dy = gradient(field, wrap)
-    slope = np.sqrt(np.mean(dx**2 + dy**2, dtype=np.float64))
-    return float(np.clip(2 * np.pi * np.std(field, dtype=np.float64) / (slope + 1e-6), 6.0, 128.0))
-
-
-def _core(band: np.ndarray, wrap: Wrap) -> np.ndarray:
-    """Take out grain: fine detail is kept where it is strong (edges, cracks) and fades where it is weak."""
-    coarse = blur(band, 1.2, wrap)
-    fine = band - coarse
-    weak = float(np.mean(np.abs(fine), dtype=np.float64)) * 1.5 + 1e-6
-    return coarse + fine * (fine**2 / (fine**2 + weak**2))
-
+LEVEL_PX = 8.0
+"""Height levels are tanh(pixels / 8): within 3 px of the middle proportional to 5 %, and never cut off. The same in
+every picture, since a scale of each picture's own would make the frames of a walk flicker."""
 
 STEEPEST = 1.7
 """Slopes saturate here, 60 degrees: steeper normals only shimmer."""
@@ -156,17 +164,19 @@ narrower than the guessed height resolves, and at 1 the map is too faint to be s
 DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 
 
-def ambient_occlusion(depth: np.ndarray, feature_px: float, wrap: Wrap) -> np.ndarray:
+AO_STEPS_PX = (1, 3, 6, 12, 24)
+"""Where the horizon is looked for: the same in every picture."""
+
+
+def ambient_occlusion(depth: np.ndarray, wrap: Wrap) -> np.ndarray:
     """Share of an evenly lit sky seen from each point of `depth` (pixels), 0..1, float32 [H, W].
 
-    Per direction the highest elevation angle within one wavelength hides sin^2 of itself of the cosine-weighted sky.
+    Per direction the highest elevation angle within 24 px hides sin^2 of itself of the cosine-weighted sky.
     Honest geometry of a guessed height: as good as the height is.
     """
-    reach = max(2.0, min(feature_px, 64.0))
-    steps = sorted({round(reach * fraction) for fraction in (0.06, 0.12, 0.25, 0.5, 1.0)} - {0})
     seen = np.zeros(depth.shape, np.float32)
     horizon = [np.zeros(depth.shape, np.float32) for _ in DIRECTIONS]
-    for step in steps:
+    for step in AO_STEPS_PX:
         # Far samples look at a blurred height: single pixels far away would leave star-shaped echoes.
         far = blur(depth, 0.35 * step, wrap) if step > 1 else depth
         for n, (rows, columns) in enumerate(DIRECTIONS):
@@ -178,21 +188,15 @@ def ambient_occlusion(depth: np.ndarray, feature_px: float, wrap: Wrap) -> np.nd
     return seen / len(DIRECTIONS)
 
 
-def roughness_map(color: np.ndarray, relief: Surface, mean: float, wrap: Wrap) -> np.ndarray:
-    """Roughness heuristic, 0..1: hollows gather dust and are rougher, raised parts are worn smoother, and busy spots
-    scatter more than calm ones. Differences stay within about a quarter, as on most dielectrics.
+def roughness_map(depth: np.ndarray, mean: float, swing: float, wrap: Wrap) -> np.ndarray:
+    """Roughness heuristic, 0..1: hollows gather dust and are rougher, raised parts are worn smoother, and steep spots
+    scatter more than calm ones. How far, `swing` says: it belongs to the material.
     """
-    dx, dy = gradient(relief.field, wrap)
-    busy = blur(np.sqrt(dx**2 + dy**2), max(1.0, relief.feature_px / 8), wrap)
-    busy = busy / (float(np.mean(busy, dtype=np.float64)) + 1e-6) - 1
-    low = blur(relief.field, 1.0, wrap)
-    swing = relief.contrast * (-0.16 * low + 0.06 * np.tanh(busy))
-    return np.clip(mean + swing, 0.05, 1.0)
+    dx, dy = gradient(depth, wrap)
+    busy = np.tanh(blur(np.sqrt(dx**2 + dy**2), 2.0, wrap) / 0.5)
+    low = np.tanh(blur(depth, 1.0, wrap) / 2)
+    return np.clip(mean + swing * (0.35 * busy - low), 0.05, 1.0)
 
 
 def _uint8(unit: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
-
-
-def _uint16(unit: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(unit, 0, 1) * 65535).astype(np.uint16)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,15 @@ from ...stylegan2.networks import Generator
 from ..errors import AlreadyExists, BadRequest
 from ..job import Job, Progress
 from .canvas import plan_canvas
+from .deep import eight_bit
 from .files import canonical_json, frame_name, is_picture, open_folder, write_atomic, write_picture
 from .generate import announce, picture_record, picture_set, render
-from .look import Look, StyleList, check_choice, check_seeds, check_styles
-from .pace import even_times, visual_times
+from .keys import Key
+from .look import Look, StyleList, check_choice, check_seeds
+from .movies import MOVIES, PREVIEWS, encoder, write_movie, write_preview
+from .pace import STRAIGHT, Arc, even_times, measure_arc, place_frames
 from .stations import generator_along
-from .variation import Source
+from .variation import Source, Variation
 from .varied import Varied, scaled, z_to_ws
 
 if TYPE_CHECKING:
@@ -44,53 +47,97 @@ class WalkSettings(Look):
     """seeds          the keys, in order, seeds or names of kept textures; at least two different ones, or one with
                    different styles
     key_styles     the styles of each key, beside `styles`, which hold all along; () = none (see `stations`)
+    key_directions, key_psi, key_hold, key_ease   what else each key has of its own (see `keys.Key`); () = nothing
     frames         pictures in all; in a loop the frame after the last is the first
     loop           come back to the first key
     interpolation  w = a smooth curve (Catmull-Rom) through the keys in w; linear = straight lines in w;
                    z = great circles in z, which stay where the generator was trained but change speed more
     speed          linear = equal steps along the curve; visual = equal steps for the eye, measured on small frames
     overwrite      replace another walk's frames in the folder; otherwise they are an error
+    preview        none | webp | gif: a small animation of the colour under `out`/previews
+    movie          none | mp4 | webm: all of it under `out`, where an encoder is present (see `movies`)
+    fps            frames a second, of both
     """
 
     seeds: tuple[Source, ...] = (0, 1, 2)
     key_styles: tuple[StyleList, ...] = ()
+    key_directions: tuple[tuple[tuple[str, float], ...], ...] = ()
+    key_psi: tuple[float | None, ...] = ()
+    key_hold: tuple[int, ...] = ()
+    key_ease: tuple[str, ...] = ()
     frames: int = 120
     loop: bool = False
     interpolation: str = "w"
     speed: str = "linear"
     overwrite: bool = False
+    preview: str = "none"
+    movie: str = "none"
+    fps: int = 24
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_seeds(self.seeds)
         check_choice("interpolation", self.interpolation, ("w", "linear", "z"))
         check_choice("speed", self.speed, ("linear", "visual"))
-        for styles in self.key_styles:
-            check_styles(styles)
-        if self.key_styles and len(self.key_styles) != len(self.seeds):
-            raise BadRequest(f"{len(self.seeds)} seeds and {len(self.key_styles)} lists of styles; give each key one.")
+        check_choice("preview", self.preview, ("none", *PREVIEWS))
+        check_choice("movie", self.movie, ("none", *MOVIES))
+        if not 1 <= self.fps <= 240:
+            raise BadRequest(f"A movie of {self.fps} frames a second cannot be made; give a number from 1 to 240.")
+        if {self.preview, self.movie} != {"none"} and "color" not in self.maps:
+            raise BadRequest("Previews and movies are made of the colour; ask for the map color too.")
+        for name in _OF_KEYS:
+            if (values := getattr(self, name)) and len(values) != len(self.seeds):
+                raise BadRequest(f"There are {len(self.seeds)} keys and {len(values)} of {name}; give one for each.")
         if any(self.key_styles) and self.mine:
             raise BadRequest(
                 "A walk whose styles change cannot be mined; give the styles to the whole walk, or no mine."
             )
-        if len(set(self.seeds)) < 2 and len(set(self.key_styles)) < 2:
+        if len({(k.seed, k.styles, k.directions, k.psi) for k in self.keys}) < 2:
             raise BadRequest("A walk needs at least two different seeds to go between; give more, like 3,7,12.")
         if self.interpolation == "z" and any(isinstance(seed, str) for seed in self.seeds):
             raise BadRequest("A kept texture has no z; walk in w, or give seeds alone.")
         if not 1 <= self.frames <= MOST_FRAMES:
             raise BadRequest(f"A walk of {self.frames} frames cannot be made; give a number from 1 to {MOST_FRAMES}.")
+        self.place()  # says where there are too few frames for the holds
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Each checks itself."""
+        given = {name.removeprefix("key_"): getattr(self, name) for name in _OF_KEYS}
+        return tuple(
+            Key(seed=seed, **{name: values[number] for name, values in given.items() if values})
+            for number, seed in enumerate(self.seeds)
+        )
+
+    @property
+    def spans(self) -> int:
+        return len(self.seeds) if self.loop else len(self.seeds) - 1
+
+    def place(self, arc: Arc = STRAIGHT) -> list[float]:
+        """Where along the curve each frame lies."""
+        if self.spans < 1:
+            return even_times(self.frames, self.loop)
+        return place_frames(self.frames, self.spans, loop=self.loop, arc=arc, holds=self.key_hold, eases=self.key_ease)
+
+    def of_key(self, key: Key) -> Variation:
+        """The variation at a key: the walk's, with what the key has of its own."""
+        own = {f.name: getattr(self, f.name) for f in fields(Variation)}
+        own["directions"] = self.directions + key.directions
+        return Variation(**(own if key.psi is None else own | {"psi": key.psi}))
 
 
 @dataclass(frozen=True, kw_only=True)
 class WalkResult:
     """files   {"frame", "map", "path"} of every file of the walk, kept ones included
     kept    how many frames were there already
+    animations  path of the "preview" and of the "movie", where they were asked for
     """
 
     out: Path
     frames: int
     kept: int
     files: list[dict[str, Any]] = field(default_factory=list)
+    animations: dict[str, str] = field(default_factory=dict)
 
 
 def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None) -> WalkResult:
@@ -100,6 +147,8 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
     """
     job = job or Job()
     folder = open_folder(out)
+    if settings.movie != "none":
+        encoder()  # says before the work where there is none
     announce(store, settings, settings.frames, job)
     generator = store.styled(settings.generator, settings.styles, settings.mine)
     origin = store.origin(settings.generator, settings.styles)
@@ -125,23 +174,42 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
         if all(is_picture(path, settings.size) for path in paths.values()):
             kept += 1
         else:
-            color = render(styled_at(t), curve(t), inputs((number - 1) / settings.frames), canvas)
+            moment = (number - 1) / settings.frames
+            color = render(styled_at(t), curve(t), inputs(moment), canvas, deep=settings.deep)
             for which, image in picture_set(color, settings).items():
                 record = picture_record(settings, origin, settings.seeds[0], which) | about | {"frame": number}
                 write_picture(paths[which], image, about=record)
         files.extend({"frame": number, "map": which, "path": str(path)} for which, path in paths.items())
-        job.report(Progress(done=number, total=settings.frames, stage="walk", preview=color))
-    return WalkResult(out=folder, frames=settings.frames, kept=kept, files=files)
+        preview = None if color is None else eight_bit(color)
+        job.report(Progress(done=number, total=settings.frames, stage="walk", preview=preview))
+    animations = animate(folder, [f["path"] for f in files if f["map"] == "color"], settings, job)
+    return WalkResult(out=folder, frames=settings.frames, kept=kept, files=files, animations=animations)
 
 
-_OWN = ("seeds", "frames", "loop", "interpolation", "speed")
+def animate(folder: Path, frames: list[str], settings: WalkSettings, job: Job) -> dict[str, str]:
+    """The preview and the movie that `settings` ask for, from the frames on disk: {"preview" or "movie": path}."""
+    made = {}
+    paths = [Path(frame) for frame in frames]
+    if settings.preview != "none":
+        made["preview"] = str(write_preview(paths, folder / "previews" / f"walk.{settings.preview}", settings.fps, job))
+    if settings.movie != "none":
+        made["movie"] = str(write_movie(paths, folder / f"walk.{settings.movie}", settings.fps, job))
+    return made
+
+
+_OF_KEYS = ("key_styles", "key_directions", "key_psi", "key_hold", "key_ease")
+_OWN = ("seeds", "frames", "loop", "interpolation", "speed", *_OF_KEYS[1:])
+_NOT_FRAMES = ("overwrite", "preview", "movie", "fps")
+"""Settings that no frame depends on."""
 
 
 def latent_curve(varied: Varied, settings: WalkSettings) -> Callable[[float], Tensor]:
     """The path as a function of t in 0..1 that gives ws [1, L, w_dim]; in a loop t = 1 is t = 0 exactly."""
-    generator = varied.generator
-    count = len(settings.seeds)
-    spans = count if settings.loop else count - 1
+    generator, count, spans = varied.generator, len(settings.seeds), settings.spans
+    at_keys = [Varied(varied.store, varied.generator_name, generator, settings.of_key(key)) for key in settings.keys]
+    if settings.interpolation == "w":
+        points = torch.stack([at.seed(seed) for at, seed in zip(at_keys, settings.seeds, strict=True)])
+        return lambda t: catmull_rom(points, t, closed=settings.loop)
 
     def ends(t: float) -> tuple[int, int, float]:
         """The keys before and after t, and the way between them."""
@@ -149,25 +217,27 @@ def latent_curve(varied: Varied, settings: WalkSettings) -> Callable[[float], Te
         first = min(int(position), spans - 1)
         return first, (first + 1) % count, position - first
 
-    if settings.interpolation == "z":
-        seeds = [seed for seed in settings.seeds if isinstance(seed, int)]
-        z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in seeds])[:, None]
-
-        def along_z(t: float) -> Tensor:
-            a, b, u = ends(t)
-            ws = z_to_ws(generator, slerp(z[a], z[b], u), psi=settings.psi, cutoff=settings.cutoff)
-            return varied.latents(ws)
-
-        return along_z
-    keys = torch.stack([varied.seed(seed) for seed in settings.seeds])
     if settings.interpolation == "linear":
+        corners = [at.seed(seed) for at, seed in zip(at_keys, settings.seeds, strict=True)]
 
         def along_w(t: float) -> Tensor:
             a, b, u = ends(t)
-            return lerp(keys[a], keys[b], u)
+            return lerp(corners[a], corners[b], u)
 
         return along_w
-    return lambda t: catmull_rom(keys, t, closed=settings.loop)
+    seeds = [seed for seed in settings.seeds if isinstance(seed, int)]
+    z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in seeds])[:, None]
+
+    def along_z(t: float) -> Tensor:
+        a, b, u = ends(t)
+        psi = at_keys[a].variation.psi * (1 - u) + at_keys[b].variation.psi * u
+        ws = z_to_ws(generator, slerp(z[a], z[b], u), psi=psi, cutoff=settings.cutoff)
+        ws = varied.latents(ws)
+        if settings.key_directions:
+            ws = ws + (lerp(at_keys[a].step, at_keys[b].step, u) - varied.step).to(ws)
+        return ws
+
+    return along_z
 
 
 def noise_at(varied: Varied, settings: WalkSettings, grid: Grid) -> Callable[[float], SynthesisInputs]:
@@ -199,24 +269,18 @@ def frame_times(
     """Where along the curve each frame lies. Moving noise is no way forward: it is held still."""
     generator = varied.generator
     if settings.speed == "linear" or settings.frames < 3:
-        return even_times(settings.frames, settings.loop)
+        return settings.place()
     cell = generator.config.resolution // 4
     side = min(4, max(1, 128 // max(cell, 1))) * max(cell, 16)
     canvas = plan_canvas(generator.config, (side, side), settings.tile)
     inputs = varied.inputs(settings.seeds[0], canvas.grid)
-    spans = len(settings.seeds) if settings.loop else len(settings.seeds) - 1
-    return visual_times(
-        lambda t: render(styled_at(t), curve(t), inputs, canvas),
-        frames=settings.frames,
-        loop=settings.loop,
-        samples=min(max(settings.frames, 16 * spans), 720),
-        job=job,
-    )
+    samples = min(max(settings.frames, 16 * settings.spans), 720)
+    return settings.place(measure_arc(lambda t: render(styled_at(t), curve(t), inputs, canvas), samples, job))
 
 
 def _claim(folder: Path, settings: WalkSettings, origin: dict[str, Any]) -> None:
     """Mark `folder` as this walk's. Another walk's frames are an error or, with `overwrite`, removed."""
-    ours = {k: v for k, v in asdict(settings).items() if k != "overwrite"} | {"origin": origin}
+    ours = {k: v for k, v in asdict(settings).items() if k not in _NOT_FRAMES} | {"origin": origin}
     text = (canonical_json(ours) + "\n").encode()
     marker = folder / SETTINGS_FILE
     if marker.is_file() and marker.read_bytes() == text:

@@ -33,10 +33,16 @@ def render(attributes: list[Attributes], *, size: int, rng: torch.Generator) -> 
 
     Rendered at twice the size and filtered down. Equal families are made together, which is what makes it quick.
     """
+    return render_with_depth(attributes, size=size, rng=rng)[0]
+
+
+def render_with_depth(attributes: list[Attributes], *, size: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """`render`'s pictures, and how high each of their surfaces stands: [n, size, size] in pixels, zero on average."""
     groups: dict[int, list[int]] = defaultdict(list)
     for index, a in enumerate(attributes):
         groups[a.family].append(index)
     pictures = torch.empty(len(attributes), 3, size, size, device=rng.device)
+    depths = torch.empty(len(attributes), size, size, device=rng.device)
     for family, indices in groups.items():
         surface = FAMILIES[FAMILY_NAMES[family]](rng, len(indices), size * SUPERSAMPLING)
         for row, index in enumerate(indices):
@@ -47,7 +53,9 @@ def render(attributes: list[Attributes], *, size: int, rng: torch.Generator) -> 
             if a.condition != NOTHING:
                 one = CONDITIONS[CONDITION_NAMES[a.condition]](rng, one)
             pictures[index] = downsample(photograph(rng, one), SUPERSAMPLING)[0]
-    return pictures
+            depth = downsample((one.height * one.relief * size)[:, None], SUPERSAMPLING)[0, 0]
+            depths[index] = depth - depth.mean()
+    return pictures, depths
 
 
 def draw_attributes(n: int, rng: torch.Generator, *, weathered: float, tinted: float) -> list[Attributes]:

@@ -33,7 +33,7 @@ from .style_files import (
     show_style,
     styles,
 )
-from .textures import directions, generate, walk
+from .textures import directions, generate, grid, walk
 
 __all__ = [
     "AT_ONCE",
@@ -57,6 +57,7 @@ HANDLERS: dict[str, Handler] = {
     "generate": generate,
     "directions": directions,
     "walk": walk,
+    "grid": grid,
     "batch": batch,
     "batch_status": batch_status,
     "batch_cancel": batch_cancel,

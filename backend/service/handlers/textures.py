@@ -41,4 +41,16 @@ def walk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer
     used = [*settings.styles, *(style for key in settings.key_styles for style in key)]
     told = style_warnings(context, settings.generator, used)
     value = {"files": made.files, "frames": settings.frames, "out": str(where.out), "warnings": told}
+    value["animations"] = made.animations
+    return Answer(value=value | {"seconds": time.monotonic() - began_s})
+
+
+def grid(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    from ...textures import grid as grids
+
+    settings, where = parse("grid", params, grids.GridSettings, Folder)
+    began_s = time.monotonic()
+    made = grids.grid(context.store, settings, where.out, job)
+    value = {"file": plain(made.file), "frames": len(made.frames), "animation": plain(made.animation)}
+    value["warnings"] = style_warnings(context, settings.generator, settings.styles)
     return Answer(value=value | {"seconds": time.monotonic() - began_s})

@@ -11,7 +11,7 @@ from latent_loom.backend.adaptation.settings import METHOD_NAMES
 from latent_loom.backend.cli import adapt, main, values
 from latent_loom.backend.textures.files import FORMATS, MAPS
 from latent_loom.backend.textures.look import LARGEST_PX, SMALLEST_PX, TILES
-from latent_loom.backend.textures.pbr import PbrSettings
+from latent_loom.backend.textures.pbr import MATERIALS, PbrSettings
 from latent_loom.stylegan2.seeds import SEED_LIMIT
 
 
@@ -29,6 +29,7 @@ def test_maps_tiles_formats_and_seeds_are_those_of_the_textures():
     assert choices("generate", "--tile") == set(TILES)
     assert choices("walk", "--format") == set(FORMATS)
     assert values.LARGEST_SEED == SEED_LIMIT - 1
+    assert set(values.MATERIALS) == set(MATERIALS)
     for normal in choices("generate", "--normal"):
         PbrSettings(normal=normal)
 

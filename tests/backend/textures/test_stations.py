@@ -8,6 +8,7 @@ import torch
 from latent_loom.backend.cli import values
 from latent_loom.backend.errors import BadRequest, NotFound
 from latent_loom.backend.textures.generate import GenerateSettings, generate
+from latent_loom.backend.textures.keys import Key
 from latent_loom.backend.textures.stations import generator_along, strengths_at
 from latent_loom.backend.textures.walk import WalkSettings, walk
 from PIL import Image
@@ -62,7 +63,7 @@ def test_styles_of_a_key_come_beside_those_of_the_whole_walk(store):
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        ({"seeds": (1, 2), "key_styles": (MOSSY,)}, "give each key one"),
+        ({"seeds": (1, 2), "key_styles": (MOSSY,)}, "give one for each"),
         ({"seeds": (1, 1), "key_styles": (MOSSY, MOSSY)}, "two different seeds"),
         ({"seeds": (1, 2), "key_styles": (MOSSY, ()), "mine": 1.0}, "cannot be mined"),
         ({"seeds": (1, 2), "key_styles": ((("mossy", 99.0),), ())}, "strength of the style 'mossy'"),
@@ -80,5 +81,5 @@ def test_a_style_that_is_not_there_is_told_before_a_frame_is_made(store, tmp_pat
 
 
 def test_a_key_is_written_as_a_seed_with_its_styles():
-    assert values.station("7,mossy:0.8,snowy@50") == (7, [("mossy", 0.8), ("snowy@50", 1.0)])
-    assert values.station("7") == (7, [])
+    assert values.key("7,mossy:0.8,snowy@50") == Key(seed=7, styles=(("mossy", 0.8), ("snowy@50", 1.0)))
+    assert values.key("7") == Key(seed=7)

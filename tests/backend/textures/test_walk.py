@@ -8,7 +8,7 @@ import torch
 from latent_loom.backend.errors import AlreadyExists, BadRequest, Cancelled
 from latent_loom.backend.job import Job
 from latent_loom.backend.textures.generate import texture
-from latent_loom.backend.textures.pace import distance, even_times, visual_times
+from latent_loom.backend.textures.pace import distance, even_times, measure_arc, place_frames
 from latent_loom.backend.textures.varied import Varied, seed_to_ws
 from latent_loom.backend.textures.walk import WalkSettings, latent_curve, walk
 from PIL import Image
@@ -75,7 +75,7 @@ def test_visual_speed_evens_out_the_steps_that_the_eye_sees():
         steps = [distance(picture(a), picture(b)) for a, b in itertools.pairwise(times)]
         return max(steps) / (sum(steps) / len(steps))
 
-    times = visual_times(picture, frames=11, loop=False, samples=200)
+    times = place_frames(11, 1, loop=False, arc=measure_arc(picture, 200))
     assert times[0] == 0 and times[-1] == 1 and times == sorted(times)
     assert unevenness(times) < 1.2 < 2 < unevenness(even_times(11, loop=False))
 
@@ -94,7 +94,7 @@ def test_visual_speed_of_a_real_walk_is_even_round_the_loop(store, tmp_path):
 
 def test_a_picture_that_never_changes_is_walked_at_even_steps():
     still = np.zeros((8, 8, 3), np.uint8)
-    assert visual_times(lambda t: still, frames=5, loop=True, samples=8) == even_times(5, loop=True)
+    assert place_frames(5, 1, loop=True, arc=measure_arc(lambda t: still, 8)) == even_times(5, loop=True)
 
 
 def test_distance_counts_an_even_change_more_than_a_shifted_grain():
