@@ -2,8 +2,8 @@
 
 A colour picture does not say how deep, rough or sheltered a surface is. Each map here is a *heuristic*, documented as
 such where it is made; what is promised is that the maps are seamless where the colour is, agree with each other (normal
-and ambient occlusion come from the one height, see `height`), and vary smoothly when the colour does: but for the mean
-of the height nothing is scaled by picture, so that the frames of a walk do not flicker.
+and ambient occlusion come from the one height, see `height`), and vary smoothly when the colour does: nothing is
+scaled by picture, so that the frames of a walk do not flicker.
 
 All maps but the colour are data: load them as Non-Color.
 """
@@ -123,8 +123,12 @@ TONE_PX = 12.0
 """Slower changes of tone are stains and light, which as height would be hills."""
 
 
+HILLS_PX = 16.0
+"""What rises more slowly is taken out: the network takes large stains for hills, and no material here has any."""
+
+
 def material_height(color: np.ndarray, material: Material, wrap: Wrap) -> np.ndarray:
-    """Height in pixels, float32 [H, W], zero on average: the network's guess and, as far as the material's tone goes
+    """Height in pixels, float32 [H, W], without hills: the network's guess and, as far as the material's tone goes
     with its height, what is darker than its surroundings lies deeper.
     """
     from .height import guess_height  # torch, only where a map is made
@@ -134,7 +138,7 @@ def material_height(color: np.ndarray, material: Material, wrap: Wrap) -> np.nda
         red, green, blue = (color[..., channel].astype(np.float32) for channel in range(3))
         luminance = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
         guess += np.float32(material.tone) * (luminance - blur(luminance, TONE_PX, wrap))
-    return guess - guess.mean(dtype=np.float64).astype(np.float32)
+    return guess - blur(guess, HILLS_PX, wrap)
 
 
 LEVEL_PX = 8.0

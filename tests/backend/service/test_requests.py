@@ -21,6 +21,7 @@ from latent_loom.backend.service.handlers import (
 from latent_loom.backend.textures.asset_library import LibrarySettings
 from latent_loom.backend.textures.direction_sheet import DirectionSettings
 from latent_loom.backend.textures.generate import GenerateSettings
+from latent_loom.backend.textures.grid import GridSettings
 from latent_loom.backend.textures.keep import KeepSettings
 from latent_loom.backend.textures.project import ProjectSettings
 from latent_loom.backend.textures.walk import WalkSettings
@@ -34,6 +35,7 @@ SETTINGS = {
     "generate": (GenerateSettings, context.OptionalFolder),
     "directions": (DirectionSettings, context.OptionalFolder),
     "walk": (WalkSettings, context.Folder),
+    "grid": (GridSettings, context.Folder),
     "batch": (batches.BatchRequest,),
     "batch_status": (context.Folder,),
     "asset_library": (LibrarySettings,),

@@ -105,7 +105,7 @@ def test_stains_do_not_become_hills():
     color, height = pictures.stains(256)
     made = pbr_maps(color, which=["height"])["height"] / 65535
     stain = pictures.noise(256, 40, 1)
-    assert np.corrcoef(made.ravel(), height.ravel())[0, 1] > 0.35
+    assert np.corrcoef(made.ravel(), height.ravel())[0, 1] > 0.45
     assert abs(np.corrcoef(made.ravel(), stain.ravel())[0, 1]) < 0.2
     assert np.corrcoef(color.mean(-1).ravel(), stain.ravel())[0, 1] > 0.6  # the colour itself is all stain
 
