@@ -42,7 +42,7 @@ class GridSettings:
     """
 
     generator: str = "builtin"
-    styles: StyleList = ()
+    styles: StyleList
     seeds: tuple[Source, ...] = (0, 1, 2, 3, 4, 5)
     psi: float = 0.8
     directions: tuple[tuple[str, float], ...] = ()
