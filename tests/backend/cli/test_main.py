@@ -21,6 +21,7 @@ COMMANDS = (
     "directions",
     "walk",
     "batch",
+    "library",
     "project",
     "textures",
     "import",
