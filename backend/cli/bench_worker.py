@@ -158,9 +158,8 @@ def rates(device: str) -> dict[str, float]:
     found = {}
     for c in CHANNELS:
         side = int((MAC_OF_A_CONVOLUTION / (9 * c * c)) ** 0.5)
-        dtype = torch.float16 if device == "cuda" else torch.float32
         x, w = (
-            torch.randn(*shape, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+            torch.randn(*shape, device=device).contiguous(memory_format=torch.channels_last)
             for shape in ((1, c, side, side), (c, c, 3, 3))
         )
         taken = min(seconds(partial(torch.conv2d, x, w, padding=1), device) for _ in range(3))
