@@ -1,8 +1,8 @@
 """How long a generator of random weights takes for a picture, and what share of the machine's limit that is.
 
-The limit is the arithmetic of a picture at the rate of the fastest plain 3x3 convolution (float32, as the pictures are, and
-channels-last) that was measured in the same run. Every implementation runs in a process of its own, and they take turns,
-so that a busy moment of the machine meets all of them.
+The limit is the arithmetic of a picture at the rate of the fastest plain 3x3 convolution (float32, as the pictures are,
+and channels-last) that was measured in the same run. Every implementation runs in a process of its own, and they take
+turns, so that a busy moment of the machine meets all of them.
 """
 
 from __future__ import annotations
