@@ -20,6 +20,7 @@ COMMANDS = (
     "generate",
     "directions",
     "walk",
+    "grid",
     "batch",
     "library",
     "project",
