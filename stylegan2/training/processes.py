@@ -45,7 +45,9 @@ class Processes:
         return value
 
     def leave(self) -> None:
+        """Part from the others, once all are here: who closes early breaks the last message of who is late."""
         if self.count > 1:
+            dist.barrier()
             dist.destroy_process_group()
 
 

@@ -49,7 +49,8 @@ def test_two_processes_see_different_data_and_keep_equal_weights(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([*torchrun, str(program), str(tmp_path)], check=True, capture_output=True, timeout=300)
+    ended = subprocess.run([*torchrun, str(program), str(tmp_path)], capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
     one, two = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert torch.equal(one["flat"], two["flat"]) and one["certainty"] == two["certainty"] != 0
     assert one["rng"] != two["rng"]
