@@ -10,7 +10,6 @@ of the device and of the multiplier, which are constants there; its `clip` packa
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.networks import Generator
-from .bench_worker import Unavailable, growth_mib, macs, rates, seconds
+from .bench_worker import Step, Unavailable, growth_mib, macs, rates, seconds, serve
 
 W_DIM = 512
 ARCHITECTURE = "ViT-B-32"
@@ -36,19 +35,10 @@ SELECTION = {"auto_layer_iters": 1, "auto_layer_batch": 8}
 
 
 def main() -> None:
-    settings = json.loads(sys.argv[1])
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a reference prints goes to standard error
-    if settings["threads"]:
-        torch.set_num_threads(settings["threads"])
-    torch.manual_seed(0)
-    first, step = measured(settings)
-    print(json.dumps(first), file=out)
-    for _ in sys.stdin:
-        print(json.dumps(step()), file=out)
+    serve(measured)
 
 
-def measured(settings: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
+def measured(settings: dict[str, Any]) -> tuple[dict[str, Any], Step]:
     """What is said first, and the function behind every later line."""
     device = settings["device"]
     if settings["impl"] == "limit":

@@ -29,21 +29,29 @@ CHANNELS = (64, 128, 256, 512)
 MAC_OF_A_CONVOLUTION = 2_400_000_000
 
 
+Step = Callable[[], dict[str, Any]]
+
+
 def main() -> None:
+    with torch.inference_mode():
+        serve(prepare)
+
+
+def serve(prepare: Callable[[dict[str, Any]], tuple[dict[str, Any], Step]]) -> None:
+    """Say what `prepare` says of the settings (JSON, the first argument), then one result for every line that comes."""
     settings = json.loads(sys.argv[1])
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a reference prints goes to standard error
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
     torch.manual_seed(0)
-    with torch.inference_mode():
-        first, step = prepare(settings)
-        print(json.dumps(first), file=out)
-        for _ in sys.stdin:
-            print(json.dumps(step()), file=out)
+    first, step = prepare(settings)
+    print(json.dumps(first), file=out)
+    for _ in sys.stdin:
+        print(json.dumps(step()), file=out)
 
 
-def prepare(settings: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
+def prepare(settings: dict[str, Any]) -> tuple[dict[str, Any], Step]:
     impl, size, batch, device = (settings[k] for k in ("impl", "size", "batch", "device"))
     channels = {4 << k: min(512, settings["channel_base"] // (4 << k)) for k in range(size.bit_length() - 2)}
     if impl == "convolution":
