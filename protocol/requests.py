@@ -84,6 +84,13 @@ REQUESTS: dict[str, RequestType] = {
             idempotent=True,
         ),
         RequestType(
+            name="seeds",
+            required=("kind",),
+            optional=("generator", "count", "start"),
+            value=("seeds",),
+            idempotent=True,
+        ),
+        RequestType(
             name="directions",
             optional=("generator", "styles", "psi", "count", "layers", "amounts", "seed", "size_px", "out"),
             value=("directions", "file", "seconds"),

@@ -32,6 +32,7 @@ class GeneratorConfig:
     demodulation_eps       added to the sum of squares in demodulation
     eps_per_tap            that epsilon counts per weight of a kernel (rosinality) and not per kernel (NVlabs)
     input_map              std of the random Gaussian map added to the constant; 0 = ordinary StyleGAN2
+    kinds                  kinds of picture that latents fall into (`latents.kind_of`), 0 or 2 to z_dim; 0 = none
     tile                   padding it was trained with: "none" = zeros, "x" = circular along the width, "y", "xy"
     Raises                 ConfigError
     """
@@ -53,6 +54,7 @@ class GeneratorConfig:
     demodulation_eps: float = 1e-8
     eps_per_tap: bool = False
     input_map: float = 0.0
+    kinds: int = 0
     tile: str = "none"
 
     def __post_init__(self) -> None:
@@ -70,6 +72,8 @@ class GeneratorConfig:
                 raise ConfigError(f"A generator's {name} must be a positive whole number, not {count!r}.")
         if type(self.mapping_layers) is not int or not 1 <= self.mapping_layers <= MAPPING_LIMIT:
             raise ConfigError(f"A generator has 1 to {MAPPING_LIMIT} mapping layers, not {self.mapping_layers!r}.")
+        if type(self.kinds) is not int or self.kinds == 1 or not 0 <= self.kinds <= self.z_dim:
+            raise ConfigError(f"A generator has 0, or 2 to {self.z_dim}, kinds of latents, not {self.kinds!r}.")
         numbers = {
             "mapping_lr_multiplier": self.mapping_lr_multiplier,
             "demodulation_eps": self.demodulation_eps,

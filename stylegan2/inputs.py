@@ -56,9 +56,19 @@ def draw_inputs(config: GeneratorConfig, seeds: Sequence[int], grid: Grid = (4, 
     input_map = places = None
     if config.input_map > 0:
         input_map = torch.stack([_normal((config.channels[0], *grid), seed, 0) for seed in seeds])
-    if config.const_size > 1 and max(grid) > config.const_size:
+    if _scatters(config, grid):
         places = torch.stack([draw_places(config.const_size, seed, grid) for seed in seeds])
     return SynthesisInputs(grid, input_map, draw_noise(config, seeds, grid), places)
+
+
+def _scatters(config: GeneratorConfig, grid: Grid) -> bool:
+    """Whether the constant is scattered over a larger grid and not repeated, which would repeat the picture.
+
+    Where a random map makes every place another one, repeating keeps what the constant is for: courses that go on.
+    """
+    n = config.const_size
+    repeats = config.input_map > 0 and grid[0] % n == grid[1] % n == 0
+    return n > 1 and max(grid) > n and not repeats
 
 
 def draw_noise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,36 @@ def z_from_seed(seed: int, z_dim: int) -> Tensor:
     """
     z = np.random.RandomState(check_seed(seed)).randn(z_dim)
     return torch.from_numpy(z.astype(np.float32))
+
+
+def kind_of(z: Tensor, kinds: int) -> Tensor:
+    """Which of some kinds of picture each latent stands for, [N] indices: the greatest of its first `kinds` numbers.
+
+    z [N, z_dim], kinds <= z_dim. All kinds are equally likely. A generator that was trained with `z_of_kind` needs no
+    class beside z: any seed has a kind, and a walk between two seeds passes from one to the other.
+    """
+    return z[:, :kinds].argmax(1)
+
+
+def z_of_kind(z: Tensor, kind: Tensor, kinds: int) -> Tensor:
+    """Latents z [N, z_dim] moved to the kinds `kind` [N]: the greatest of the first numbers changes places.
+
+    A standard normal z stays what a standard normal z of that kind is.
+    """
+    moved, rows, was = z.clone(), torch.arange(len(z), device=z.device), kind_of(z, kinds)
+    moved[rows, kind], moved[rows, was] = z[rows, was], z[rows, kind]
+    return moved
+
+
+def seeds_of_kind(kind: int, kinds: int, z_dim: int, *, count: int, start: int = 0) -> list[int]:
+    """The first `count` seeds from `start` on whose latent is of that kind; every `kinds`-th seed is, on average."""
+    found: list[int] = []
+    for seed in itertools.count(start):
+        if len(found) == count:
+            return found
+        if kind_of(z_from_seed(seed, z_dim)[None], kinds).item() == kind:
+            found.append(seed)
+    raise AssertionError  # itertools.count has no end
 
 
 def truncate(w: Tensor, w_mean: Tensor, psi: float, cutoff: int | None = None) -> Tensor:

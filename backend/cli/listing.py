@@ -1,4 +1,4 @@
-"""`latent-loom models`: the generators and CLIPs, and the words that a CLIP knows."""
+"""`latent-loom models`: generators, CLIPs, the words that a CLIP knows; `latent-loom seeds`: which seeds show what."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import textwrap
 from typing import Any
 
+from . import values
 from .console import Console
 from .inprocess import call
 from .options import add_common
@@ -22,6 +23,13 @@ def add(commands) -> None:
     )
     add_common(parser)
     parser.set_defaults(run=run_models)
+    parser = commands.add_parser("seeds", help="list seeds that show one kind of picture, such as brick")
+    parser.add_argument("--kind", required=True, metavar="NAME", help="one of the kinds that `models` tells")
+    parser.add_argument("--generator", default="builtin", metavar="NAME", help="default: builtin")
+    parser.add_argument("--count", type=values.count, default=16, metavar="N", help="how many (default: 16)")
+    parser.add_argument("--start", type=int, default=0, metavar="SEED", help="the first that may be among them")
+    add_common(parser)
+    parser.set_defaults(run=run_seeds)
 
 
 def run_models(args: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -33,8 +41,19 @@ def run_models(args: argparse.Namespace, console: Console) -> dict[str, Any]:
             f"{generator['name']:<24} generator  {generator['resolution']:>5} px  "
             f"{generator['parameters']:>12,} parameters{'  built-in' if generator['builtin'] else ''}"
         )
+        if generator["kinds"]:
+            told = f"seeds show: {', '.join(generator['kinds'])}"
+            console.say(textwrap.fill(told, width=100, initial_indent="  ", subsequent_indent="    "))
     for clip in value["clips"]:
         console.say(f"{clip['name']:<24} CLIP{'  built-in' if clip['builtin'] else ''}")
+    return value
+
+
+def run_seeds(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Seeds as `--seeds` takes them: latent-loom generate --seeds "$(latent-loom seeds --kind brick)" ..."""
+    wanted = {name: getattr(args, name) for name in ("kind", "generator", "count", "start")}
+    value = call(args, console, "seeds", wanted)
+    console.say(",".join(str(seed) for seed in value["seeds"]))
     return value
 
 

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import importlib
 import inspect
+import itertools
 import os
 import sys
 import typing
@@ -88,9 +89,7 @@ def add(commands) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    # A name asks for a model of one's own; so does --images with a folder, which then wants a name.
-    own = args.what in OWN and ("--name" in args.rest or any(map(_is_folder, args.rest)))
-    recipe = OWN[args.what] if own else RECIPES[args.what]
+    recipe = OWN[args.what] if is_own(args.what, args.rest) else RECIPES[args.what]
     module = importlib.import_module(recipe.module, package=__package__)
     settings_class = getattr(module, recipe.settings)
     options = recipe_parser(args.what, recipe, module, settings_class).parse_args(args.rest)
@@ -108,8 +107,23 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     return card
 
 
+def is_own(what: str, rest: list[str]) -> bool:
+    """Whether a model of one's own is asked for: by a name, or by --images with a folder, which then wants a name."""
+    return what in OWN and ("--name" in rest or _is_folder(_value("--images", rest)))
+
+
+def _value(option: str, arguments: list[str]) -> str:
+    """What follows an option, or stands behind its equals sign; "" where it is not given."""
+    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+        if argument == option:
+            return following
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+    return ""
+
+
 def _is_folder(argument: str) -> bool:
-    return not argument.startswith("-") and Path(argument).expanduser().is_dir()
+    return bool(argument) and Path(argument).expanduser().is_dir()
 
 
 def _train(

@@ -23,7 +23,7 @@ from ..textures.seam import seam_scores
 from .fidelity import fidelity
 from .procedural.captions import CONDITION_NAMES, FAMILY_NAMES, NOTHING, Attributes
 from .procedural.stream import render
-from .samples import as_pixels, generated, labels_of, renders
+from .samples import as_pixels, generated, kinds_of, labels_of, renders
 from .starter_styles import REPORTED_ON, EffectMeter, effect_between
 from .train_clip import retrieval
 from .zero_shot import ZeroShot
@@ -80,8 +80,8 @@ def appraise_generator(generator: Generator, extent: Extent, job: Job) -> dict[s
     fidelity      precision, recall, Frechet distance in the judge's unit embeddings; `floor`: renders against renders
     seam          along x and y; repeat: the highest of some textures at 8 x the training size
     path_length   see `path_length`
-    family        of a generator with our families as classes: share in which the judge sees the family asked for;
-                  of another: share in which the judge and the CLIP that trains see the same one
+    family        of a generator whose latents fall into our families: share in which the judge sees that family; of
+                  another: share in which the judge and the CLIP that trains see the same one
     unweathered   share in which the judge sees no condition
     """
     judge, clip, size = load_clip("judge"), load_clip("builtin"), generator.config.resolution
@@ -94,12 +94,10 @@ def appraise_generator(generator: Generator, extent: Extent, job: Job) -> dict[s
     large = (as_pixels(generated(generator, [FIRST_SEED + i], grid=grid))[0] for i in range(extent.large))
     reading = ZeroShot(judge).probabilities(made)
     families = reading.sum(1).argmax(1)
-    classes = generator.config.c_dim == len(FAMILY_NAMES)
-    expected = (
-        torch.arange(FIRST_SEED, FIRST_SEED + len(made)) % len(FAMILY_NAMES)
-        if classes
-        else ZeroShot(clip).families(made)
-    )
+    if generator.config.kinds == len(FAMILY_NAMES):
+        expected = kinds_of(generator, range(FIRST_SEED, FIRST_SEED + len(made)))
+    else:
+        expected = ZeroShot(clip).families(made)
     return {
         "resolution": size,
         "fidelity": fidelity(real, _embed(judge, made)).as_dict(),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...stylegan2.inputs import draw_inputs
-from ...stylegan2.latents import z_from_seed
+from ...stylegan2.latents import kind_of, z_from_seed
 from ...stylegan2.networks import Generator
 from .procedural.captions import Attributes
 from .procedural.stream import draw_attributes, render
@@ -36,6 +36,12 @@ def labels_of(generator: Generator, seeds: Sequence[int]) -> Tensor | None:
     """One-hot classes [len(seeds), c_dim], which take turns with the seeds; None for a generator without classes."""
     c_dim = generator.config.c_dim
     return torch.eye(c_dim)[torch.tensor(seeds) % c_dim].to(generator.mapping.w_avg.device) if c_dim else None
+
+
+def kinds_of(generator: Generator, seeds: Sequence[int]) -> Tensor:
+    """Which kind of picture each seed is, [len(seeds)] indices; of a generator whose latents fall into kinds."""
+    z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in seeds])
+    return kind_of(z, generator.config.kinds)
 
 
 def renders(

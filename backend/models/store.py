@@ -31,6 +31,7 @@ from . import headers
 from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
 from .headers import Shapes
 from .kept_library import KeptEntry, KeptLibrary
+from .kinds import kind_names
 from .reference import join
 from .style_library import StyleEntry, StyleLibrary
 
@@ -48,7 +49,10 @@ HASH_KEY = "hash"
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorEntry:
-    """One generator on disk; `broken` says in a sentence why it cannot be used (then the rest is empty)."""
+    """One generator on disk; `broken` says in a sentence why it cannot be used (then the rest is empty).
+
+    kinds  names of the kinds of picture that its seeds fall into (`latents.kind_of`); () = it knows none
+    """
 
     name: str
     path: Path
@@ -58,6 +62,7 @@ class GeneratorEntry:
     parameters: int = 0
     tile: str = "none"
     hash: str = ""
+    kinds: tuple[str, ...] = ()
     broken: str | None = None
 
 
@@ -138,6 +143,13 @@ class Store:
         path = self._generator_path(name)
         with self._lock:
             return self._shapes.get((name, *stamp(path)), lambda: headers.read_header(path).shapes)
+
+    def generator_header(self, name: str) -> Header:
+        """What its file says about itself. Raises NotFound, BadRequest, BadCheckpoint."""
+        try:
+            return read_header(self._generator_path(name))
+        except CheckpointError as error:
+            raise BadCheckpoint(str(error)) from error
 
     # Styles
 
@@ -260,6 +272,7 @@ class Store:
                 parameters=header.parameters,
                 tile=header.config.tile,
                 hash=self.generator_hash(name),
+                kinds=kind_names(header),
             )
         except (CheckpointError, BadCheckpoint, NotFound, OSError) as error:
             return GeneratorEntry(**{"bytes": 0, **common}, broken=sentence(error))

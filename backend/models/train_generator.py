@@ -1,15 +1,19 @@
 """The recipe of the built-in texture generator: `latent-loom train generator`.
 
-A small StyleGAN2, circular in both axes, whose "constant" is one vector plus a random map, so that it has no places and
-grows to any size without repeating. It learns the unweathered procedural materials; conditions are left for prompts to
-add. The discriminator looks through the built-in CLIP's frozen token maps.
+A small StyleGAN2, circular in both axes, to whose constant a random map is added: the constant is what courses of
+bricks and weaves hold on to, and the map makes every place of a large texture another one. It learns the unweathered
+procedural materials, each family as one kind of latent (`stylegan2.latents.kind_of`); conditions are left for prompts
+to add. The discriminator is told the family, and looks through the built-in CLIP's frozen token maps.
+
+It is trained at half its size first, and grown (decision 0014).
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +30,40 @@ from ..adaptation.clip import Clip, load_clip
 from ..errors import BadRequest
 from ..job import Job
 from .gan_run import Batches, GanRun
+from .kinds import KINDS
 from .procedural.captions import FAMILY_NAMES
 from .procedural.stream import MaterialBank
+from .zero_shot import ZeroShot
 
-ARCHITECTURE = GeneratorConfig(
-    z_dim=64,
-    w_dim=64,
-    resolution=64,
-    channels=(96, 96, 80, 48, 24),
-    mapping_layers=4,
-    input_map=1.0,
-    const_size=1,
-    tile="xy",
-)
+LICENCE = "CC0-1.0"
+CHANNELS = (128, 128, 96, 64, 32, 16, 8)
+"""Feature channels at 4, 8, ..., 256 px."""
+FIRST_CONSTANT = 0.1
+"""Standard deviation of the constant when training begins: the random map, of 1, is to decide what it can."""
+FIRST_COLOURS = 0.15
+"""The same of the ToRGBs' weights."""
+
+
+def architecture(size: int) -> GeneratorConfig:
+    """Of the built-in generator, at one of its sizes."""
+    return GeneratorConfig(
+        z_dim=64,
+        w_dim=96,
+        resolution=size,
+        channels=CHANNELS[: size.bit_length() - 2],
+        mapping_layers=4,
+        mapping_lr_multiplier=1.0,  # the mapping learns the kinds of latents; at .01 it would hardly move
+        input_map=1.0,
+        kinds=len(FAMILY_NAMES),
+        tile="xy",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorTraining:
-    """bank, refresh   pictures kept, and how many are made anew for each batch
+    """size           of the pictures: 64, 128 or 256
+    grow_from       checkpoint of half that size to begin with (WORK/checkpoint.pt of its training)
+    bank, refresh   pictures kept, and how many are made anew for each batch
     tinted          share of pictures in a named colour
     save_every      images between checkpoints, each with a sample sheet and the weights so far
     gan             the optimisation. images, batch: real pictures in all, and in a step; average_images: half-life of
@@ -51,12 +71,18 @@ class GeneratorTraining:
     """
 
     gan: GanTraining = field(default_factory=GanTraining)
+    size: int = 128
+    grow_from: str = ""
     bank: int = 6144
     refresh: int = 2
     tinted: float = 0.0
     save_every: int = 4_000
 
     def __post_init__(self) -> None:
+        if self.size not in (64, 128, 256):
+            raise BadRequest(f"The size is {self.size}; choose 64, 128 or 256.")
+        if self.grow_from and not Path(self.grow_from).is_file():
+            raise BadRequest(f"There is no checkpoint {self.grow_from!r}; train half the size first and give its own.")
         if min(self.bank, self.save_every) < 1 or self.refresh < 0 or not 0 <= self.tinted <= 1:
             raise BadRequest(
                 "Give a bank and save_every of at least 1, a refresh of at least 0, and tinted from 0 to 1."
@@ -64,7 +90,8 @@ class GeneratorTraining:
 
 
 class TokenMaps:
-    """The token maps of every layer of a CLIP's vision transformer, as [N, C, h, w], differentiable in the pixels."""
+    """The token maps of every layer of a CLIP's vision transformer, as [N, C, h, w], and its unit embedding [N, E];
+    differentiable in the pixels."""
 
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
@@ -74,14 +101,14 @@ class TokenMaps:
     def channels(self) -> list[int]:
         return [self._clip.model.visual.conv1.out_channels] * len(self._blocks)
 
-    def __call__(self, images: Tensor) -> Sequence[Tensor]:
+    def __call__(self, images: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         found: list[Tensor] = []
         # The CLIP is shared with whoever else loads it, so nothing of ours stays hooked to it.
         with contextlib.ExitStack() as hooks:
             for block in self._blocks:
                 hooks.enter_context(block.register_forward_hook(lambda _block, _inputs, tokens: found.append(tokens)))
-            self._clip.embed_images(images)
-        return [self._as_map(tokens) for tokens in found]
+            embedding = self._clip.embed_images(images)
+        return [self._as_map(tokens) for tokens in found], embedding
 
     @staticmethod
     def _as_map(tokens: Tensor) -> Tensor:
@@ -90,13 +117,28 @@ class TokenMaps:
         return tokens[:, 1:].transpose(1, 2).reshape(n, channels, side, side)
 
 
-def material_batches(settings: GeneratorTraining, size: int, *, start: int, rank: int, count: int) -> Batches:
+class FamilyGuide:
+    """Cross entropy of the CLIP's zero-shot reading: a picture should look like its family, and unweathered.
+
+    The discriminator learns in time to tell the families apart; the CLIP does from the first picture on.
+    Source  Sauer et al. 2023 (StyleGAN-T), section 3.3: guidance by a CLIP beside the adversarial loss
+    """
+
+    def __init__(self, clip: Clip) -> None:
+        self._reading = ZeroShot(clip)
+
+    def __call__(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Unit embeddings [N, E], families [N, 17] one-hot -> a loss."""
+        return -(self._reading.log_probabilities(embeddings)[:, 0] * labels).sum(1).mean()
+
+
+def material_batches(settings: GeneratorTraining, *, start: int, rank: int, count: int) -> Batches:
     """Endless batches of unweathered materials from a step on, one process's share: [n, 3, size, size] in [-1, 1].
 
-    With them their families [n, 17], one-hot, where the generator has classes.
+    With them their families [n, 17], one-hot.
     """
     bank = MaterialBank(
-        size=size,
+        size=settings.size,
         capacity=settings.bank,
         refresh=settings.refresh,
         seed=settings.gan.seed + 10 + 1000 * rank,
@@ -106,8 +148,18 @@ def material_batches(settings: GeneratorTraining, size: int, *, start: int, rank
     )
     while True:
         pictures, attributes = bank.batch(settings.gan.batch // count)
-        families = torch.eye(len(FAMILY_NAMES))[[a.family for a in attributes]]
-        yield pictures, families if ARCHITECTURE.c_dim else None
+        yield pictures, torch.eye(len(FAMILY_NAMES))[[a.family for a in attributes]]
+
+
+@torch.no_grad()
+def begin_small(generator: Generator) -> None:
+    """Scale the constant and the colours of fresh weights down.
+
+    The sum of all ToRGBs would leave [-1, 1], where the frozen features say nothing, for thousands of pictures.
+    """
+    generator.synthesis.block(0).const.mul_(FIRST_CONSTANT)
+    for index in range(generator.config.blocks):
+        generator.synthesis.block(index).torgb.weight.mul_(FIRST_COLOURS)
 
 
 def train_generator(
@@ -125,26 +177,34 @@ def train_generator(
     """
     for folder in (out.parent, work):  # now, and not when an hour of training is to be saved
         folder.mkdir(parents=True, exist_ok=True)
-    maps = TokenMaps(load_clip("builtin", device))
+    clip = load_clip("builtin", device)
+    maps = TokenMaps(clip)
     torch.manual_seed(settings.gan.seed)  # here: whether the CLIP was loaded before must not decide the first weights
-    generator = Generator(ARCHITECTURE).to(device)
-    discriminator = Discriminator(maps, maps.channels, classes=ARCHITECTURE.c_dim).to(device)
-    trainer = GanTrainer(generator, discriminator, settings.gan, processes=processes)
+    config, kinds = architecture(settings.size), len(FAMILY_NAMES)
+    generator = Generator(config).to(device)
+    begin_small(generator)
+    halvings = 2 if settings.size < 128 else 3
+    discriminator = Discriminator(maps, maps.channels, classes=kinds, patch_halvings=halvings).to(device)
+    # The built-in CLIP sees 64 px.
+    gan = replace(settings.gan, closeups=0.5 if settings.size > 64 else 0.0)
+    trainer = GanTrainer(generator, discriminator, gan, guide=FamilyGuide(clip), processes=processes)
+    if settings.grow_from:
+        trainer.grow_from(Path(settings.grow_from))
+    about = {"licence": LICENCE, KINDS: json.dumps(FAMILY_NAMES)}
     run = GanRun(
         work=work,
-        keep=lambda generator: save_generator(generator, out, metadata={"licence": "CC0-1.0"}),
+        keep=lambda generator: save_generator(generator, out, metadata=about),
         kept_as=str(out),
         save_every=settings.save_every,
-        columns=ARCHITECTURE.c_dim or 10,
+        columns=kinds,
     )
 
     def batches(start: int) -> Batches:
-        share = {"start": start, "rank": processes.rank, "count": processes.count}
-        return material_batches(settings, ARCHITECTURE.resolution, **share)
+        return material_batches(settings, start=start, rank=processes.rank, count=processes.count)
 
     run.train(trainer, batches, job or Job())
     return {
         "settings": asdict(settings),
-        "architecture": asdict(ARCHITECTURE),
+        "architecture": asdict(config),
         "images": trainer.steps_done * settings.gan.batch,
     }

@@ -24,8 +24,8 @@ class ZeroShot:
         self.clip = clip
         families = [FAMILY_WORDS.get(name, (name,))[0] for name in FAMILY_NAMES]
         prompts = [families] + [[f"{condition} {family}" for family in families] for condition in CONDITION_NAMES]
-        self._texts = torch.stack([torch.stack([self._embed(p) for p in row]) for row in prompts])
-        self._scale = clip.model.logit_scale.exp().clamp(max=LARGEST_SCALE)
+        self._texts = torch.stack([torch.stack([self._embed(p) for p in row]) for row in prompts]).detach()
+        self._scale = clip.model.logit_scale.detach().exp().clamp(max=LARGEST_SCALE)
 
     def _embed(self, prompt: str) -> Tensor:
         return F.normalize(self.clip.embed_prompt(prompt).mean(0), dim=0)
@@ -33,8 +33,12 @@ class ZeroShot:
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:
         """Images [N, 3, H, W] in [-1, 1] -> [N, conditions + 1, families], each picture's summing to 1."""
-        logits = self._scale * torch.einsum("nd,cfd->ncf", self.clip.embed_images(images), self._texts)
-        return logits.flatten(1).softmax(1).view_as(logits)
+        return self.log_probabilities(self.clip.embed_images(images)).exp()
+
+    def log_probabilities(self, embeddings: Tensor) -> Tensor:
+        """The logarithms of `probabilities`, of unit embeddings [N, D], with gradients."""
+        logits = self._scale * torch.einsum("nd,cfd->ncf", embeddings, self._texts)
+        return logits.flatten(1).log_softmax(1).view_as(logits)
 
     def families(self, images: Tensor) -> Tensor:
         """The family seen in each picture, [N] indices into FAMILY_NAMES."""

@@ -8,24 +8,44 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-FeatureMaps = Callable[[Tensor], Sequence[Tensor]]
-"""Images [N, 3, H, W] in [-1, 1] -> feature maps [N, C_k, h_k, w_k], differentiable, frozen."""
+from ..ops.padding import wrap
+
+FeatureMaps = Callable[[Tensor], tuple[Sequence[Tensor], Tensor | None]]
+"""Images [N, 3, H, W] in [-1, 1] -> feature maps [N, C_k, h_k, w_k], and an embedding [N, E] of each image where there
+is one; differentiable, frozen."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of some images: feature maps, the images themselves, and their embedding or None."""
+
+    maps: Sequence[Tensor]
+    images: Tensor
+    embedding: Tensor | None = None
+
+    def detached(self) -> Seen:
+        return Seen([m.detach() for m in self.maps], self.images.detach())
+
+
+class WrappedConv(nn.Conv2d):
+    """A 3x3 convolution padded with what lies across the edge; `padding_mode="circular"` has a dear gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(wrap(x, 1, "xy"), self.weight, self.bias)
 
 
 def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1, *, wraps: bool = True) -> nn.Module:
     """Under spectral normalisation (Miyato et al. 2018); padded with what lies across the edge, or with the edge."""
-    padding = kernel // 2
-    mode: Literal["zeros", "circular", "replicate"] = "zeros"
-    if padding:
-        mode = "circular" if wraps else "replicate"
-    return spectral_norm(nn.Conv2d(c_in, c_out, kernel, stride, padding, padding_mode=mode))
+    if kernel == 3 and wraps:
+        return spectral_norm(WrappedConv(c_in, c_out, kernel, stride))
+    return spectral_norm(nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, padding_mode="replicate"))
 
 
 class Verdict(nn.Module):
@@ -63,20 +83,23 @@ class Head(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """The realness of small patches, on the pixels themselves; circular, so that no place is a border."""
+    """The realness of small patches, on the pixels themselves; circular, so that no place is a border.
+
+    The first halving makes each 2x2 pixels one place of 12 channels: nothing is lost, and a full-size layer is spared.
+    """
 
     def __init__(self, width: int, classes: int = 0, *, halvings: int = 2, wraps: bool = True) -> None:
         super().__init__()
-        widths = [3, width] + [width * 2] * halvings
+        widths = [12, width] + [width * 2] * (halvings - 1)
         self.layers = nn.ModuleList(
             _conv(c_in, c_out, 3, 1 if i == 0 else 2, wraps=wraps)
             for i, (c_in, c_out) in enumerate(itertools.pairwise(widths))
         )
-        self.verdict = Verdict(width * 2, classes)
+        self.verdict = Verdict(widths[-1], classes)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """[N, 3, H, W] -> [N, H / 2^halvings * W / 2^halvings]"""
-        x = images
+        x = F.pixel_unshuffle(images, 2).contiguous(memory_format=torch.channels_last)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
         return self.verdict(x, labels)
@@ -133,22 +156,22 @@ class Discriminator(nn.Module):
         wraps: bool = True,
     ) -> None:
         super().__init__()
-        self._features = features if channels else lambda images: ()
+        self._features = features if channels else lambda images: ((), None)
         self.heads = nn.ModuleList(Head(c, head_width, classes, wraps=wraps) for c in channels)
         self.patches = pixels or PatchDiscriminator(patch_width, classes, halvings=patch_halvings, wraps=wraps)
 
-    def look(self, images: Tensor, window: int | None = None) -> list[Tensor]:
+    def look(self, images: Tensor, window: int | None = None) -> Seen:
         """What the heads see of the images, once; may be scored several times.
 
         window  the features see this corner of the images alone: a close-up, where they would shrink the whole
         """
-        return [*self._features(images[..., :window, :window]), images]
+        maps, embedding = self._features(images[..., :window, :window])
+        return Seen(maps, images, embedding)
 
-    def score(self, seen: Sequence[Tensor], labels: Tensor | None = None) -> list[Tensor]:
+    def score(self, seen: Seen, labels: Tensor | None = None) -> list[Tensor]:
         """Realness, one tensor [N, places] for each head and one for the patches; labels [N, classes], one-hot."""
-        *maps, images = seen
-        scores = [head(m, labels) for head, m in zip(self.heads, maps, strict=True)]
-        return [*scores, self.patches(images, labels)]
+        scores = [head(m, labels) for head, m in zip(self.heads, seen.maps, strict=True)]
+        return [*scores, self.patches(seen.images, labels)]
 
 
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:

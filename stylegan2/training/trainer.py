@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError, ConfigError
 from ..inputs import draw_inputs, sample_inputs
-from ..latents import z_from_seed
+from ..latents import z_from_seed, z_of_kind
 from ..networks import Generator
 from .augment import Augmentation
 from .discriminator import Discriminator, discriminator_loss, generator_loss, range_loss
@@ -27,9 +27,11 @@ from .processes import ALONE, Processes
 @dataclass(frozen=True, kw_only=True)
 class GanTraining:
     """images, batch         how many real pictures in all, and in a step (of all processes together)
-    learning_rate, betas  of both Adams
+    learning_rate, betas  of both Adams; they hold for a resumed training too
+    pace                  factor on the generator's learning rate: above 1 where the discriminator sees through it
     average_images        half-life of the averaged generator, in images
     range_weight          of the loss that keeps pictures within [-1, 1]
+    guide_weight          of the loss by which a guide, where there is one, tells the generator what to make
     closeups              share of the steps in which the features see a quarter of each picture, in full detail
     """
 
@@ -37,16 +39,18 @@ class GanTraining:
     batch: int = 16
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.0, 0.99)
+    pace: float = 1.0
     average_images: float = 5_000
     range_weight: float = 10.0
+    guide_weight: float = 2.0
     closeups: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.images, self.batch) < 1 or not min(self.learning_rate, self.average_images) > 0:
-            raise ConfigError("Give at least 1 image and a batch of 1, and a learning rate and average above 0.")
-        if not self.range_weight >= 0:
-            raise ConfigError("Give a range weight of at least 0.")
+        if min(self.images, self.batch) < 1 or not min(self.learning_rate, self.pace, self.average_images) > 0:
+            raise ConfigError("Give at least 1 image and a batch of 1, and a learning rate, pace and average above 0.")
+        if not min(self.range_weight, self.guide_weight) >= 0:
+            raise ConfigError("Give a range weight and a guide weight of at least 0.")
 
     @property
     def steps(self) -> int:
@@ -58,6 +62,7 @@ class GanTrainer:
 
     average       the generator to keep: an exponential average of the trained one's weights
     augmentation  what both kinds of pictures go through before they are judged; None = nothing
+    guide         embeddings [batch, E] of the generator's pictures, their labels -> a loss; None = no guide
     processes     those that share every batch; each has networks of the same weights
     """
 
@@ -68,32 +73,38 @@ class GanTrainer:
         settings: GanTraining,
         *,
         augmentation: Augmentation | None = None,
+        guide: Callable[[Tensor, Tensor], Tensor] | None = None,
         processes: Processes = ALONE,
     ) -> None:
         if settings.batch % processes.count:
             raise ConfigError(f"Give a batch that {processes.count} processes can share evenly, not {settings.batch}.")
-        self.settings, self.augmentation, self.processes = settings, augmentation, processes
+        self.settings, self.augmentation, self.guide, self.processes = settings, augmentation, guide, processes
         self.batch = settings.batch // processes.count
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).requires_grad_(False)
         rate, betas = settings.learning_rate, settings.betas
-        self._g_optimizer = torch.optim.Adam(generator.parameters(), lr=rate, betas=betas)
+        self._g_optimizer = torch.optim.Adam(generator.parameters(), lr=rate * settings.pace, betas=betas)
         self._d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=rate, betas=betas)
         self.steps_done = 0
         self.rng = step_rng(settings.seed, 0, processes.rank)
 
     def fakes(self, labels: Tensor | None) -> Tensor:
-        """A batch of the generator's pictures, with gradient: [batch, 3, R, R]."""
+        """A batch of the generator's pictures, with gradient: [batch, 3, R, R].
+
+        Where latents fall into kinds, each is of the kind that its label says.
+        """
         config, device = self.generator.config, self.generator.mapping.w_avg.device
         z = torch.randn(self.batch, config.z_dim, generator=self.rng).to(device)
         inputs = sample_inputs(config, self.batch, generator=self.rng).to(device)
+        if labels is not None and config.kinds:
+            z, labels = z_of_kind(z, labels.argmax(1), config.kinds), None
         w = self.generator.mapping(z, labels)
         return self.generator.synthesize(w[:, None].expand(-1, config.num_ws, -1), inputs)
 
     def step(self, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """One update of both networks on real pictures [batch, 3, R, R] in [-1, 1]; returns the losses.
 
-        labels  [batch, c_dim], one-hot, of the real pictures; the generator makes as many of each class
+        labels  [batch, classes], one-hot, of the real pictures; the generator makes as many of each class
 
         The generator's pictures, and what the frozen features see in them, are computed once and serve both updates.
         """
@@ -108,13 +119,15 @@ class GanTrainer:
         with torch.no_grad():
             seen_real = d.look(self._augmented(real), window)
         real_scores = d.score(seen_real, labels)
-        d_loss = discriminator_loss(real_scores, d.score([s.detach() for s in seen], labels))
+        d_loss = discriminator_loss(real_scores, d.score(seen.detached(), labels))
         self._d_optimizer.zero_grad(set_to_none=True)
         d_loss.backward()
         self.processes.average_gradients(d.parameters())
         self._d_optimizer.step()
         d.requires_grad_(False)
         g_loss = generator_loss(d.score(seen, labels)) + self.settings.range_weight * range_loss(fake)
+        if self.guide is not None and seen.embedding is not None and labels is not None:
+            g_loss = g_loss + self.settings.guide_weight * self.guide(seen.embedding, labels)
         self._g_optimizer.zero_grad(set_to_none=True)
         g_loss.backward()
         d.requires_grad_(True)
@@ -171,6 +184,22 @@ class GanTrainer:
         torch.save(self.state(), partial)
         partial.replace(path)
 
+    def grow_from(self, path: Path) -> None:
+        """Begin with the weights in a checkpoint of half the size. What it lacks is new, and adds no colour yet.
+
+        Raises  CheckpointError for a damaged file
+        Source  Karras et al. 2018, section 2 (progressive growing), without the fading
+        """
+        try:
+            state = torch.load(path, weights_only=True, map_location="cpu")
+            _load_fitting(self.generator, state["average"])
+            _load_fitting(self.discriminator, state["discriminator"])
+        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise CheckpointError(f"The checkpoint {path.name!r} is damaged; train its size anew.") from error
+        finest = self.generator.synthesis.block(self.generator.config.blocks - 1)
+        torch.nn.init.zeros_(finest.torgb.weight)
+        self.average.load_state_dict(self.generator.state_dict())
+
     def resume(self, path: Path) -> None:
         """Continue from a checkpoint of the same settings; what follows is what would have followed.
 
@@ -182,8 +211,10 @@ class GanTrainer:
             self.generator.load_state_dict(state["generator"])
             self.average.load_state_dict(state["average"])
             self.discriminator.load_state_dict(state["discriminator"])
-            self._g_optimizer.load_state_dict(state["g_optimizer"])
-            self._d_optimizer.load_state_dict(state["d_optimizer"])
+            for optimizer, name in ((self._g_optimizer, "g_optimizer"), (self._d_optimizer, "d_optimizer")):
+                rate = optimizer.param_groups[0]["lr"]
+                optimizer.load_state_dict(state[name])
+                optimizer.param_groups[0]["lr"] = rate
         except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise CheckpointError(
                 f"The checkpoint {path.name!r} is damaged or was made with other settings; train with the settings "
@@ -192,6 +223,12 @@ class GanTrainer:
         if self.augmentation is not None and state.get("augmentation"):
             self.augmentation.p, self.augmentation.certainty = state["augmentation"]
         self.steps_done = state["steps_done"]
+
+
+def _load_fitting(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
+    """Load the tensors that have a place of their name and shape."""
+    own = module.state_dict()
+    module.load_state_dict(own | {k: v for k, v in state.items() if k in own and v.shape == own[k].shape})
 
 
 def step_rng(seed: int, step: int, rank: int = 0) -> torch.Generator:
@@ -216,9 +253,11 @@ def train(
 def sample_sheet(generator: Generator, seeds: Sequence[int]) -> Tensor:
     """The pictures of some seeds, [len(seeds), 3, R, R]: of the same latents at every call, to watch training by.
 
-    Classes take turns.
+    Classes take turns, and so do the kinds of latents where there are some.
     """
-    device, c_dim = generator.mapping.w_avg.device, generator.config.c_dim
+    device, c_dim, kinds = generator.mapping.w_avg.device, generator.config.c_dim, generator.config.kinds
     labels = torch.eye(c_dim)[torch.tensor(seeds) % c_dim].to(device) if c_dim else None
     z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in seeds]).to(device)
+    if kinds:
+        z = z_of_kind(z, torch.tensor(seeds, device=device) % kinds, kinds)
     return generator.synthesize(generator.map(z, labels=labels), draw_inputs(generator.config, seeds).to(device))

@@ -85,6 +85,12 @@ def test_a_constant_on_a_larger_grid_does_not_repeat_itself(make_generator):
     assert correlation(drawn) < 0.5
 
 
+def test_beside_a_random_map_a_constant_goes_on_in_its_courses_where_they_fit(make_generator):
+    config = make_generator(input_map=1.0).config
+    assert draw_inputs(config, [3], (16, 12)).places is None
+    assert draw_inputs(config, [3], (16, 13)).places is not None, "courses would break at the edge"
+
+
 @pytest.mark.parametrize("grid", [(8, 8), (16, 4), (7, 30), (5, 2)])
 def test_places_show_the_constant_itself_somewhere_and_keep_its_contrast_everywhere(grid):
     places = draw_places(4, 9, grid)

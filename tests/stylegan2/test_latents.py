@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from latent_loom.stylegan2.errors import ShapeError
-from latent_loom.stylegan2.latents import catmull_rom, lerp, slerp, truncate
+from latent_loom.stylegan2.latents import catmull_rom, kind_of, lerp, slerp, truncate, z_of_kind
 
 
 def test_truncation_is_a_straight_line_to_the_mean():
@@ -14,6 +14,21 @@ def test_truncation_is_a_straight_line_to_the_mean():
     assert truncate(w, mean, 0.25, cutoff=0) is w
     with pytest.raises(ShapeError):
         truncate(w, torch.randn(5), 0.5)
+
+
+def test_every_kind_of_latent_is_equally_likely():
+    z = torch.randn(4000, 6, generator=torch.Generator().manual_seed(1))
+    assert ((kind_of(z, 4).bincount() / 4000 - 0.25).abs() < 0.03).all()
+
+
+def test_a_latent_is_moved_to_the_kind_asked_for_and_stays_normal():
+    z = torch.randn(4000, 6, generator=torch.Generator().manual_seed(2))
+    wanted = torch.arange(4000) % 4
+    moved = z_of_kind(z, wanted, 4)
+    assert torch.equal(kind_of(moved, 4), wanted)
+    assert torch.equal(moved.sort(1).values, z.sort(1).values), "the same numbers in other places"
+    assert torch.equal(z_of_kind(z, kind_of(z, 4), 4), z)
+    assert moved.mean(0).abs().max() < 0.05 and (moved.std(0) - 1).abs().max() < 0.05
 
 
 def test_slerp_keeps_the_length_and_the_angle():

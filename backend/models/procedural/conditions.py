@@ -40,7 +40,7 @@ def _size(surface: Surface) -> tuple[int, int]:
 
 def mossy(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
-    mask = _patches(rng, s, -0.6, (0.35, 0.7))
+    mask = _patches(rng, s, -0.6, (0.3, 0.6))
     tufts = noise(rng, n, size, beta=0.3, low=10)
     green = colour(rng, n, (0.27, 0.4, 0.1), (0.36, 0.46, 0.13), (0.2, 0.33, 0.1))
     albedo = s.mixed(ramp(green * 0.6, green * 1.35, 0.5 + 0.25 * tufts), mask)
@@ -49,7 +49,7 @@ def mossy(rng: Generator, s: Surface) -> Surface:
 
 def rusty(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
-    mask = _patches(rng, s, 0.0, (0.4, 0.75), 0.5)
+    mask = _patches(rng, s, 0.0, (0.35, 0.62), 0.5)
     mottle = noise(rng, n, size, beta=0.8, low=3)
     rust = colour(rng, n, (0.58, 0.27, 0.1), (0.48, 0.22, 0.1), (0.66, 0.34, 0.12))
     albedo = s.mixed(ramp(rust * 0.55, rust * 1.3, 0.5 + 0.3 * mottle), mask * 0.95)
@@ -58,7 +58,7 @@ def rusty(rng: Generator, s: Surface) -> Surface:
 
 def snowy(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
-    mask = _patches(rng, s, 0.9, (0.4, 0.75), 0.25)
+    mask = _patches(rng, s, 0.9, (0.35, 0.62), 0.25)
     drift = noise(rng, n, size, beta=1.5)
     white = colour(rng, n, (0.92, 0.94, 0.97), (0.88, 0.91, 0.96), spread=0.015)
     albedo = s.mixed(ramp(white * 0.93, white * 1.03, 0.5 + 0.3 * drift), mask)
@@ -90,15 +90,15 @@ def cracked(rng: Generator, s: Surface) -> Surface:
 def wet(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
     pool = _patches(rng, s, -0.8, (0.5, 0.85), 0.6)
-    albedo = s.albedo ** (1 + 0.6 * pool[:, None]) * (1 - 0.3 * pool[:, None])
+    albedo = s.albedo ** (1 + 0.7 * pool[:, None]) * (1 - 0.4 * pool[:, None])
     height = torch.lerp(s.height, blur(s.height, 0.012), 0.6 * pool)
     ripple = 0.012 * noise(rng, n, size, beta=1.0, low=4)
-    return Surface(height + ripple * pool, albedo, s.relief.clamp_min(0.05), s.gloss * (1 - pool) + 1.3 * pool)
+    return Surface(height + ripple * pool, albedo, s.relief.clamp_min(0.05), s.gloss * (1 - pool) + 1.8 * pool)
 
 
 def dusty(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
-    mask = 0.35 + 0.6 * _patches(rng, s, -0.4, (0.45, 0.8), 0.9)
+    mask = 0.25 + 0.65 * _patches(rng, s, -0.4, (0.4, 0.7), 0.9)
     speck = noise(rng, n, size, beta=0.2, low=10)
     dust = colour(rng, n, (0.7, 0.64, 0.54), (0.64, 0.6, 0.54), spread=0.03)
     albedo = s.mixed(ramp(dust * 0.93, dust * 1.07, 0.5 + 0.25 * speck), mask)
@@ -107,7 +107,7 @@ def dusty(rng: Generator, s: Surface) -> Surface:
 
 def burnt(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
-    mask = _patches(rng, s, 0.1, (0.5, 0.8), 0.7)
+    mask = _patches(rng, s, 0.1, (0.35, 0.62), 0.7)
     char = noise(rng, n, size, beta=0.7, low=6)
     black = colour(rng, n, (0.07, 0.06, 0.055), (0.1, 0.08, 0.07), spread=0.02)
     edge = (mask * (1 - mask) * 4) ** 2
@@ -118,7 +118,7 @@ def burnt(rng: Generator, s: Surface) -> Surface:
 
 def gilded(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
-    mask = _patches(rng, s, 0.6, (0.55, 0.9), 0.3)
+    mask = _patches(rng, s, 0.6, (0.4, 0.7), 0.3)
     leaf = noise(rng, n, size, beta=1.0, low=3)
     gold = colour(rng, n, (0.86, 0.64, 0.2), (0.9, 0.7, 0.28), (0.8, 0.56, 0.16), spread=0.03)
     albedo = s.mixed(ramp(gold * 0.6, gold * 1.2, 0.5 + 0.25 * leaf + 0.1 * _level(s.height)), mask)
@@ -127,7 +127,7 @@ def gilded(rng: Generator, s: Surface) -> Surface:
 
 def painted(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
-    mask = _patches(rng, s, 0.2, (0.65, 0.92), 0.06)
+    mask = _patches(rng, s, 0.2, (0.4, 0.7), 0.06)
     paint = colour(
         rng, n, (0.16, 0.36, 0.7), (0.78, 0.16, 0.14), (0.1, 0.55, 0.5), (0.85, 0.45, 0.6), (0.5, 0.25, 0.65)
     )
@@ -152,7 +152,7 @@ def scratched(rng: Generator, s: Surface) -> Surface:
 
 def muddy(rng: Generator, s: Surface) -> Surface:
     n, size = _size(s)
-    mask = _patches(rng, s, -0.9, (0.45, 0.75), 0.25)
+    mask = _patches(rng, s, -0.9, (0.35, 0.62), 0.25)
     smear = noise(rng, n, size, beta=1.1, low=3)
     mud = colour(rng, n, (0.3, 0.2, 0.12), (0.36, 0.25, 0.16), (0.25, 0.17, 0.11), spread=0.03)
     albedo = s.mixed(ramp(mud * 0.75, mud * 1.2, 0.5 + 0.25 * smear), mask)

@@ -20,7 +20,7 @@ from .batches import batch, batch_cancel, batch_status
 from .checkpoints import export, import_
 from .context import Answer, Context, idle_status
 from .kept import delete_texture, keep, kept_textures, project
-from .library import models, status
+from .library import models, seeds, status
 from .mining import mine_style
 from .reporting import report_style
 from .style_files import (
@@ -55,6 +55,7 @@ HANDLERS: dict[str, Handler] = {
     "styles": styles,
     "adapt": adapt,
     "generate": generate,
+    "seeds": seeds,
     "directions": directions,
     "walk": walk,
     "grid": grid,
@@ -82,7 +83,7 @@ HANDLERS: dict[str, Handler] = {
 AT_THE_DESK = frozenset(
     {
         *("models", "styles", "show_style", "rename_style", "delete_style", "textures", "delete_texture"),
-        *("batch_status", "batch_cancel"),
+        *("seeds", "batch_status", "batch_cancel"),
     }
 )
 """Requests that compute nothing: they need not wait for the device's worker."""

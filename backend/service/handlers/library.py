@@ -1,4 +1,4 @@
-"""What there is: status, generators and CLIPs. Computes nothing."""
+"""What there is: status, generators and CLIPs, and which seeds show what. Computes nothing."""
 
 from __future__ import annotations
 
@@ -28,3 +28,10 @@ def models(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
     generators = context.store.generators()
     value = {"generators": [generator_value(e) for e in generators], "clips": clips}
     return Answer(value=value | {"methods": method_values(generators), "presets": preset_values()})
+
+
+def seeds(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    from ...models.kinds import SeedsWanted, seeds_wanted
+
+    (wanted,) = parse("seeds", params, SeedsWanted)
+    return Answer(value={"seeds": seeds_wanted(context.store.generator_header(wanted.generator), wanted)})

@@ -76,3 +76,19 @@ def test_an_unknown_option_of_a_recipe_is_wrong_usage(recipe, capsys):
 def test_train_takes_json(recipe, capsys, tmp_path):
     assert main.main(["train", "clip", "--out", str(tmp_path / "m"), "--json"]) == 0
     assert capsys.readouterr().out.startswith('{"settings"')
+
+
+@pytest.mark.parametrize(
+    ("rest", "own"),
+    [
+        (["--work", "FOLDER", "--out", "g", "--images", "7"], False),
+        (["--images", "FOLDER"], True),
+        (["--images=FOLDER"], True),
+        (["--name", "mine"], True),
+    ],
+)
+def test_pictures_of_ones_own_are_meant_by_a_name_or_a_folder_of_images_alone(rest, own, tmp_path):
+    """A folder of checkpoints is no folder of pictures."""
+    rest = [argument.replace("FOLDER", str(tmp_path)) for argument in rest]
+    assert train.is_own("generator", rest) == own
+    assert not train.is_own("judge", rest)

@@ -15,14 +15,14 @@ from latent_loom.stylegan2.training.trainer import GanTraining
 
 def test_the_generators_recipe_leaves_weights_a_sheet_and_a_checkpoint_and_goes_on_from_it(tmp_path):
     def settings(images: int) -> GeneratorTraining:
-        return GeneratorTraining(gan=GanTraining(images=images, batch=2), bank=64, refresh=0, save_every=4)
+        return GeneratorTraining(gan=GanTraining(images=images, batch=2), size=64, bank=64, refresh=0, save_every=4)
 
     out, work, seen = tmp_path / "g.safetensors", tmp_path / "work", []
     card = train_generator(settings(4), out, work, Job(seen.append))
     assert card["images"] == 4 and [p.done for p in seen] == [1, 2]
     assert sorted(p.name for p in work.iterdir()) == ["checkpoint.pt", "sheet-0000004.png"]
     first = load_generator(out)
-    assert first.config.tile == "xy" and first.config.const_size == 1
+    assert first.config.tile == "xy" and first.config.kinds == 17
     seen.clear()
     train_generator(settings(8), out, work, Job(seen.append))
     assert [p.done for p in seen] == [3, 4]
@@ -33,8 +33,22 @@ def test_the_generators_recipe_leaves_weights_a_sheet_and_a_checkpoint_and_goes_
     assert out.read_bytes() == trained
 
 
+def test_the_recipe_grows_from_a_checkpoint_of_half_the_size(tmp_path):
+    def settings(size: int, grow_from: str = "") -> GeneratorTraining:
+        gan = GanTraining(images=2, batch=2)
+        return GeneratorTraining(gan=gan, size=size, grow_from=grow_from, bank=64, refresh=0, save_every=2)
+
+    train_generator(settings(64), tmp_path / "half.safetensors", tmp_path / "half")
+    checkpoint = str(tmp_path / "half" / "checkpoint.pt")
+    train_generator(settings(128, checkpoint), tmp_path / "whole.safetensors", tmp_path / "whole")
+    half, whole = (load_generator(tmp_path / f"{name}.safetensors") for name in ("half", "whole"))
+    assert whole.config.resolution == 128
+    a, b = half.synthesis.b8.conv1.weight, whole.synthesis.b8.conv1.weight
+    assert torch.allclose(a, b, atol=0.05), "one step away"
+
+
 def test_a_cancelled_recipe_stops_after_the_step_it_is_in(tmp_path):
-    settings = GeneratorTraining(gan=GanTraining(images=100, batch=2), bank=64, refresh=0, save_every=2)
+    settings = GeneratorTraining(gan=GanTraining(images=100, batch=2), size=64, bank=64, refresh=0, save_every=2)
     with pytest.raises(Cancelled):
         train_generator(settings, tmp_path / "g.safetensors", tmp_path / "work", Job(cancelled=lambda: True))
     assert (tmp_path / "work" / "checkpoint.pt").exists()
@@ -43,7 +57,8 @@ def test_a_cancelled_recipe_stops_after_the_step_it_is_in(tmp_path):
 def test_token_maps_are_those_of_every_layer_and_carry_gradients_to_the_pixels():
     maps = TokenMaps(load_clip("builtin"))
     images = torch.rand(2, 3, 64, 64, requires_grad=True)
-    seen = maps(images)
+    seen, embedding = maps(images)
+    assert embedding.shape == (2, 128)
     assert [tuple(m.shape) for m in seen] == [(2, 128, 8, 8)] * 4 and maps.channels == [128] * 4
     seen[0].sum().backward()
     assert images.grad is not None and images.grad.abs().sum() > 0
@@ -62,6 +77,8 @@ def test_token_maps_leave_no_hook_on_the_clip_that_others_share():
         (GanTraining, {"batch": 0}),
         (GanTraining, {"learning_rate": 0.0}),
         (GanTraining, {"range_weight": -1.0}),
+        (GeneratorTraining, {"size": 96}),
+        (GeneratorTraining, {"grow_from": "nowhere.pt"}),
         (GeneratorTraining, {"bank": 0}),
         (GeneratorTraining, {"tinted": 1.5}),
         (ClipTraining, {"steps": 0}),
@@ -70,7 +87,7 @@ def test_token_maps_leave_no_hook_on_the_clip_that_others_share():
     ],
 )
 def test_settings_that_train_nothing_are_refused(recipe, change):
-    with pytest.raises((BadRequest, ConfigError), match=r"^Give .*\.$"):
+    with pytest.raises((BadRequest, ConfigError), match=r"^(Give|The|There) .*\.$"):
         recipe(**change)
 
 

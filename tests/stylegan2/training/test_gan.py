@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 import torch
 from latent_loom.stylegan2.config import GeneratorConfig
+from latent_loom.stylegan2.errors import CheckpointError
+from latent_loom.stylegan2.latents import kind_of
 from latent_loom.stylegan2.networks import Generator
+from latent_loom.stylegan2.ops.resample import upsample
 from latent_loom.stylegan2.training.discriminator import (
     Discriminator,
     discriminator_loss,
@@ -19,15 +23,15 @@ CONFIG = GeneratorConfig(
 )
 
 
-def features(images: torch.Tensor) -> list[torch.Tensor]:
-    """A frozen 'network': the picture at two scales."""
-    return [torch.nn.functional.avg_pool2d(images, 2), torch.nn.functional.avg_pool2d(images, 4)]
+def features(images: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """A frozen 'network': the picture at two scales, and its mean colour for an embedding."""
+    return [torch.nn.functional.avg_pool2d(images, n) for n in (2, 4)], images.mean((2, 3))
 
 
-def make_trainer(images: int = 24) -> GanTrainer:
+def make_trainer(images: int = 24, config: GeneratorConfig = CONFIG) -> GanTrainer:
     torch.manual_seed(0)
-    discriminator = Discriminator(features, [3, 3], head_width=8, patch_width=4)
-    return GanTrainer(Generator(CONFIG), discriminator, GanTraining(images=images, batch=4, average_images=8))
+    discriminator = Discriminator(features, [3, 3], classes=config.kinds, head_width=8, patch_width=4)
+    return GanTrainer(Generator(config), discriminator, GanTraining(images=images, batch=4, average_images=8))
 
 
 def reals():
@@ -95,9 +99,79 @@ def test_a_resumed_training_goes_on_exactly_where_it_was(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt"]
 
 
+def test_a_resumed_training_obeys_another_learning_rate(tmp_path):
+    first, second = make_trainer(), make_trainer()
+    first.step(next(reals()))
+    first.save(tmp_path / "checkpoint.pt")
+    second.settings = dataclasses.replace(second.settings, learning_rate=1e-9)
+    second = GanTrainer(second.generator, second.discriminator, second.settings)
+    second.resume(tmp_path / "checkpoint.pt")
+    second.step(next(reals()))
+    for a, b in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
 def test_the_finished_generator_has_its_mean_latent():
     trainer = make_trainer(images=4)
     generator = train(trainer, pairs(reals()), after_step=lambda trainer, losses: None)
     z = torch.randn(4000, 4, generator=torch.Generator().manual_seed(9))
     assert torch.allclose(generator.mapping.w_avg, generator.mapping(z).mean(0), atol=0.1)
     assert generator.mapping.w_avg.abs().sum() > 0
+
+
+def test_each_picture_is_of_the_kind_that_its_label_says(monkeypatch):
+    trainer = make_trainer(config=dataclasses.replace(CONFIG, kinds=3))
+    seen = []
+    mapping = trainer.generator.mapping.forward
+    monkeypatch.setattr(trainer.generator.mapping, "forward", lambda z, labels: seen.append(z) or mapping(z, labels))
+    labels = torch.eye(3)[[2, 0, 1, 2]]
+    trainer.step(next(reals()), labels)
+    assert kind_of(seen[0], 3).tolist() == [2, 0, 1, 2]
+
+
+def test_kinds_of_latents_learn_their_own_pictures():
+    """Kind 0 is dark and kind 1 bright; only the labels say so, and the generator is told none."""
+    trainer = make_trainer(images=4 * 250, config=dataclasses.replace(CONFIG, kinds=2, mapping_lr_multiplier=1.0))
+    labels = torch.eye(2)[[0, 1, 0, 1]]
+    shade = torch.tensor([-0.5, 0.5, -0.5, 0.5]).view(4, 1, 1, 1)
+    for _ in range(250):
+        trainer.step(shade.expand(4, 3, 16, 16) + 0.02 * torch.randn(4, 3, 16, 16), labels)
+    with torch.no_grad():
+        means = torch.stack([trainer.fakes(labels).mean((1, 2, 3)) for _ in range(16)]).mean(0)
+    assert means[1::2].min() - means[::2].max() > 0.4
+
+
+def test_a_guide_pulls_pictures_where_their_labels_say(tmp_path):
+    """The data are grey; the guide alone wants label 1 red."""
+    trainer = make_trainer(config=dataclasses.replace(CONFIG, kinds=2, mapping_lr_multiplier=1.0))
+    trainer.settings = dataclasses.replace(trainer.settings, guide_weight=50.0)
+    trainer.guide = lambda colours, labels: (colours[:, 0] - labels[:, 1]).square().mean()
+    labels = torch.eye(2)[[0, 1, 0, 1]]
+    for _ in range(120):
+        trainer.step(torch.zeros(4, 3, 16, 16), labels)
+    with torch.no_grad():
+        red = torch.stack([trainer.fakes(labels)[:, 0].mean((1, 2)) for _ in range(16)]).mean(0)
+    assert red[1::2].min() - red[::2].max() > 0.3
+
+
+def test_a_grown_generator_begins_with_the_pictures_of_the_smaller_one_enlarged(tmp_path):
+    small = make_trainer()
+    small.step(next(reals()))
+    small.save(tmp_path / "checkpoint.pt")
+    grown = make_trainer(config=dataclasses.replace(CONFIG, resolution=32, channels=(6, 6, 6, 4)))
+    grown.grow_from(tmp_path / "checkpoint.pt")
+    assert torch.equal(grown.discriminator.heads[0].squeeze.weight, small.discriminator.heads[0].squeeze.weight)
+    w = torch.randn(1, 1, 4)
+    with torch.no_grad():
+        half = small.average.synthesize(w.expand(1, 6, 4))
+        whole = grown.average.synthesize(w.expand(1, 8, 4))
+    assert torch.allclose(torch.nn.functional.avg_pool2d(whole, 2), half, atol=0.2)
+    bias = grown.average.synthesis.block(3).torgb.bias
+    taps = grown.average.synthesis.taps
+    assert torch.allclose(whole, upsample(half, taps, "xy") + bias[:, None, None], atol=1e-5)
+
+
+def test_growing_from_something_else_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(CheckpointError, match=r"'checkpoint.pt' is damaged; train its size anew\.$"):
+        make_trainer().grow_from(tmp_path / "checkpoint.pt")
