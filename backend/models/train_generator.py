@@ -23,21 +23,25 @@ from torch import Tensor
 from ...stylegan2.checkpoints import save_generator
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.networks import Generator
-from ...stylegan2.training.discriminator import Discriminator
+from ...stylegan2.training.discriminator import Discriminator, Seen
 from ...stylegan2.training.processes import ALONE, Processes
 from ...stylegan2.training.trainer import GanTrainer, GanTraining
 from ..adaptation.clip import Clip, load_clip
 from ..errors import BadRequest
 from ..job import Job
+from .exemplars import ExemplarLatents
 from .gan_run import Batches, GanRun
 from .kinds import KINDS
 from .procedural.captions import FAMILY_NAMES
 from .procedural.stream import MaterialBank
+from .samples import renders
 from .zero_shot import ZeroShot
 
 LICENCE = "CC0-1.0"
 CHANNELS = (128, 128, 96, 64, 32, 16, 8)
 """Feature channels at 4, 8, ..., 256 px."""
+SAMPLE = 1536
+"""Pictures by which the latents of pictures are fitted."""
 FIRST_CONSTANT = 0.1
 """Standard deviation of the constant when training begins: the random map, of 1, is to decide what it can."""
 FIRST_COLOURS = 0.15
@@ -152,6 +156,19 @@ def material_batches(settings: GeneratorTraining, *, start: int, rank: int, coun
 
 
 @torch.no_grad()
+def exemplar_latents(
+    settings: GeneratorTraining, discriminator: Discriminator, config: GeneratorConfig
+) -> ExemplarLatents:
+    """Latents of pictures, fitted on a sample that no step sees."""
+    device = next(discriminator.parameters()).device
+    images, attributes = renders(SAMPLE, settings.size, settings.gan.seed + 5)
+    seen = [discriminator.look(some) for some in images.to(device).split(64)]
+    embeddings = torch.cat([some.embedding for some in seen if some.embedding is not None])
+    families = torch.tensor([a.family for a in attributes])
+    return ExemplarLatents(Seen([], images, embeddings), families, kinds=config.kinds, z_dim=config.z_dim)
+
+
+@torch.no_grad()
 def begin_small(generator: Generator) -> None:
     """Scale the constant and the colours of fresh weights down.
 
@@ -187,7 +204,8 @@ def train_generator(
     discriminator = Discriminator(maps, maps.channels, classes=kinds, patch_halvings=halvings).to(device)
     # The built-in CLIP sees 64 px.
     gan = replace(settings.gan, closeups=0.5 if settings.size > 64 else 0.0)
-    trainer = GanTrainer(generator, discriminator, gan, guide=FamilyGuide(clip), processes=processes)
+    latents = exemplar_latents(settings, discriminator, config)
+    trainer = GanTrainer(generator, discriminator, gan, guide=FamilyGuide(clip), latents=latents, processes=processes)
     if settings.grow_from:
         trainer.grow_from(Path(settings.grow_from))
     about = {"licence": LICENCE, KINDS: json.dumps(FAMILY_NAMES)}

@@ -20,7 +20,8 @@ from ..inputs import draw_inputs, sample_inputs
 from ..latents import z_from_seed, z_of_kind
 from ..networks import Generator
 from .augment import Augmentation
-from .discriminator import Discriminator, discriminator_loss, generator_loss, range_loss
+from .discriminator import Discriminator, Seen, discriminator_loss, generator_loss, range_loss
+from .paired import paired_loss
 from .processes import ALONE, Processes
 
 
@@ -32,6 +33,8 @@ class GanTraining:
     average_images        half-life of the averaged generator, in images
     range_weight          of the loss that keeps pictures within [-1, 1]
     guide_weight          of the loss by which a guide, where there is one, tells the generator what to make
+    pair_weight           of the loss between a picture and its model, where latents are taken from models
+    adversarial_weight    of the generator's adversarial loss beside those
     closeups              share of the steps in which the features see a quarter of each picture, in full detail
     """
 
@@ -42,15 +45,17 @@ class GanTraining:
     pace: float = 1.0
     average_images: float = 5_000
     range_weight: float = 10.0
-    guide_weight: float = 2.0
+    guide_weight: float = 1.0
+    pair_weight: float = 50.0
+    adversarial_weight: float = 1.0
     closeups: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.images, self.batch) < 1 or not min(self.learning_rate, self.pace, self.average_images) > 0:
             raise ConfigError("Give at least 1 image and a batch of 1, and a learning rate, pace and average above 0.")
-        if not min(self.range_weight, self.guide_weight) >= 0:
-            raise ConfigError("Give a range weight and a guide weight of at least 0.")
+        if not min(self.range_weight, self.guide_weight, self.pair_weight, self.adversarial_weight) >= 0:
+            raise ConfigError("Give weights of losses of at least 0.")
 
     @property
     def steps(self) -> int:
@@ -63,6 +68,8 @@ class GanTrainer:
     average       the generator to keep: an exponential average of the trained one's weights
     augmentation  what both kinds of pictures go through before they are judged; None = nothing
     guide         embeddings [batch, E] of the generator's pictures, their labels -> a loss; None = no guide
+    latents       what was seen of real pictures, their kinds [batch] -> their latents [batch, z_dim]: each picture that
+                  is made then has a model to be like (`paired_loss`); None = latents are random
     processes     those that share every batch; each has networks of the same weights
     """
 
@@ -74,11 +81,13 @@ class GanTrainer:
         *,
         augmentation: Augmentation | None = None,
         guide: Callable[[Tensor, Tensor], Tensor] | None = None,
+        latents: Callable[[Seen, Tensor, torch.Generator], Tensor] | None = None,
         processes: Processes = ALONE,
     ) -> None:
         if settings.batch % processes.count:
             raise ConfigError(f"Give a batch that {processes.count} processes can share evenly, not {settings.batch}.")
-        self.settings, self.augmentation, self.guide, self.processes = settings, augmentation, guide, processes
+        self.settings, self.augmentation, self.processes = settings, augmentation, processes
+        self.guide, self.latents = guide, latents
         self.batch = settings.batch // processes.count
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).requires_grad_(False)
@@ -88,13 +97,14 @@ class GanTrainer:
         self.steps_done = 0
         self.rng = step_rng(settings.seed, 0, processes.rank)
 
-    def fakes(self, labels: Tensor | None) -> Tensor:
+    def fakes(self, labels: Tensor | None, z: Tensor | None = None) -> Tensor:
         """A batch of the generator's pictures, with gradient: [batch, 3, R, R].
 
-        Where latents fall into kinds, each is of the kind that its label says.
+        Where latents fall into kinds, each is of the kind that its label says. z [batch, z_dim]: other than random ones
         """
         config, device = self.generator.config, self.generator.mapping.w_avg.device
-        z = torch.randn(self.batch, config.z_dim, generator=self.rng).to(device)
+        if z is None:
+            z = torch.randn(self.batch, config.z_dim, generator=self.rng).to(device)
         inputs = sample_inputs(config, self.batch, generator=self.rng).to(device)
         if labels is not None and config.kinds:
             z, labels = z_of_kind(z, labels.argmax(1), config.kinds), None
@@ -110,14 +120,15 @@ class GanTrainer:
         """
         d, size = self.discriminator, real.shape[-1]
         self.rng = step_rng(self.settings.seed, self.steps_done, self.processes.rank)
-        fake = self.fakes(labels)
-        # Periodic pictures may be rolled, so that the features' patch grid is no place that the generator can learn.
-        shift = torch.randint(size, (2,), generator=self.rng).tolist()
         close = torch.rand((), generator=self.rng).item() < self.settings.closeups
         window = size // 2 if close else None
-        seen = d.look(self._augmented(fake.roll(shift, (2, 3))), window)
         with torch.no_grad():
             seen_real = d.look(self._augmented(real), window)
+        z = None if self.latents is None or labels is None else self.latents(seen_real, labels.argmax(1), self.rng)
+        fake = self.fakes(labels, z)
+        # Periodic pictures may be rolled, so that the features' patch grid is no place that the generator can learn.
+        shift = torch.randint(size, (2,), generator=self.rng).tolist()
+        seen = d.look(self._augmented(fake.roll(shift, (2, 3))), window)
         real_scores = d.score(seen_real, labels)
         d_loss = discriminator_loss(real_scores, d.score(seen.detached(), labels))
         self._d_optimizer.zero_grad(set_to_none=True)
@@ -125,9 +136,12 @@ class GanTrainer:
         self.processes.average_gradients(d.parameters())
         self._d_optimizer.step()
         d.requires_grad_(False)
-        g_loss = generator_loss(d.score(seen, labels)) + self.settings.range_weight * range_loss(fake)
+        g_loss = self.settings.adversarial_weight * generator_loss(d.score(seen, labels))
+        g_loss = g_loss + self.settings.range_weight * range_loss(fake)
         if self.guide is not None and seen.embedding is not None and labels is not None:
             g_loss = g_loss + self.settings.guide_weight * self.guide(seen.embedding, labels)
+        if z is not None:
+            g_loss = g_loss + self.settings.pair_weight * paired_loss(seen, seen_real, self.rng)
         self._g_optimizer.zero_grad(set_to_none=True)
         g_loss.backward()
         d.requires_grad_(True)
