@@ -26,7 +26,7 @@ from .ops.low_rank import LowRank
 from .ops.modulation import convolve, demodulation, modulated_convolve
 from .ops.padding import wrap, zero_padding
 from .ops.resample import normalise_taps, phases, upsample
-from .ops.sparing import finish_sparing
+from .ops.sparing import Geometry, styled_convolve
 from .ops.steady import product
 from .ops.strips import by_strips, strip_heights
 
@@ -133,6 +133,9 @@ class StyledConv(nn.Module):
     ) -> Tensor:
         """x [N, I, H, W], w [N, w_dim], noise [N or 1, 1, H', W'], a change of the weight -> [N, O, H', W']."""
         s = self.affine(w)
+        if sparing and torch.is_grad_enabled():
+            geometry = Geometry(tile=tile, up_taps=self.up_taps, eps=self.eps, clamp=self.clamp)
+            return styled_convolve(x, s, self.weight, update, self.bias, noise, self.noise_strength, geometry)
         if update is None:
             d = demodulation(self.weight, s, self.eps)
             y = modulated_convolve(x, self.weight, s, tile=tile, up_taps=self.up_taps)
@@ -142,8 +145,7 @@ class StyledConv(nn.Module):
             y = modulated_convolve(x, weight.detach(), s, tile=tile, up_taps=self.up_taps)
             if torch.is_grad_enabled():
                 y = update.traced(y, x, s, tile=tile, up_taps=self.up_taps)
-        last = finish_sparing if sparing else finish
-        return last(y, d, self.bias, noise, self.noise_strength, self.clamp)
+        return finish(y, d, self.bias, noise, self.noise_strength, self.clamp)
 
     def of_one(self, w: Tensor, tile: str, update: LowRank | None) -> Callable[..., Tensor]:
         """The layer for one picture, w [1, w_dim], with the style in its kernel: a function (x, noise, out) -> rows.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from ...stylegan2.networks import Generator
 from ..job import Job, Progress
 from .clip import Clip
+from .repeatable import repeatable
 from .run import Adaptation
 from .settings import AdaptSettings
 from .stopping import SNAPSHOT_EVERY, Snapshot, best, finished
@@ -23,17 +22,6 @@ __all__ = ["Adaptation", "Snapshot", "adapt", "best", "finished"]
 Keep = Callable[[Style, Sequence[Snapshot], Mapping[str, Tensor]], None]
 PREDICTED_FROM = 50
 """Runs of at least so many iterations are worth a step that only tells how long they will take."""
-
-
-@contextlib.contextmanager
-def _deterministic(wanted: bool) -> Iterator[None]:
-    """The same bits every time, on a GPU too."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(wanted or before, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
 
 
 def adapt(
@@ -60,7 +48,7 @@ def adapt(
     Raises  PromptError, BadRequest, NotFound, NonFinite, OutOfMemory, Cancelled
     """
     job = job or Job()
-    with _deterministic(settings.deterministic):
+    with repeatable(settings.deterministic):
         run = Adaptation(generator, settings, clips=clips, judge=judge, resume=resume, state=state)
 
         def kept(snapshots: list[Snapshot]) -> None:

@@ -96,8 +96,9 @@ class Clip:
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Images [N, 3, H, W] in about [-1, 1] -> unit vectors [N, D] float32."""
-        pixels = fit_square((images + 1) / 2, self.size)
-        pixels = (pixels - self._mean.to(pixels)) / self._std.to(pixels)
+        with torch.autocast(images.device.type, enabled=False):  # 16 bits would cut pixels to 8 of them
+            pixels = fit_square((images.float() + 1) / 2, self.size)
+            pixels = (pixels - self._mean.to(pixels)) / self._std.to(pixels)
         dtype = next(self.model.parameters()).dtype
         return unit(self.model.encode_image(pixels.to(dtype)).float())
 

@@ -58,8 +58,8 @@ PRESETS: dict[str, Preset] = {
 def with_preset(name: str | None, explicit: Mapping[str, Any]) -> dict[str, Any]:
     """The preset's settings under the explicit ones. NotFound, with near names, for a preset that is not there.
 
-    A setting that only the preset's method knows goes with that method, and the size of patches with their loss: they
-    do not trip an explicit other one.
+    A setting that only the preset's method knows goes with that method, the size of patches with their loss, and losses
+    on pairs of pictures with a batch that has any: they do not trip an explicit other one.
     """
     if name is None:
         return dict(explicit)
@@ -70,6 +70,8 @@ def with_preset(name: str | None, explicit: Mapping[str, Any]) -> dict[str, Any]
         settings = {key: value for key, value in settings.items() if key not in METHODS_OWN}
     if explicit.get("patch") == 0:
         settings.pop("patch_size", None)
+    if explicit.get("batch") == 1:
+        settings = {key: value for key, value in settings.items() if key not in ("in_domain", "diversity")}
     return settings | dict(explicit)
 
 

@@ -155,8 +155,10 @@ def _check_aim(s: AdaptSettings) -> None:
             raise PromptError("One of the prompts is empty; leave it out or say what it is to be.")
         if not 0 < weight <= 100:
             raise BadRequest(f"The weight of {text!r} must be above 0 and at most 100, not {weight:g}.")
-        if " ".join(text.lower().split()) == plain:
-            raise PromptError("Source and target are the same prompt; say in the target what is to change.")
+        if " ".join(text.lower().split()) == plain and s.text_targets:
+            if (text, weight) in s.text_targets:
+                raise PromptError("Source and target are the same prompt; say in the target what is to change.")
+            raise PromptError(f"The negative {text!r} is the source itself, and so says nothing; leave it out.")
     if s.negatives and not s.text_targets:
         raise BadRequest("Negative prompts need a target prompt; say what the texture is to become.")
     if s.source_images and not s.images:
@@ -223,6 +225,11 @@ def _check_contradictions(s: AdaptSettings) -> None:
             raise BadRequest(
                 f"{name} means nothing to the method {s.method_name}; leave it out or choose {' or '.join(methods)}."
             )
+    for name, default in (("in_domain", AdaptSettings.in_domain), ("diversity", 0.0)):
+        if s.batch == 1 and getattr(s, name) not in (0, default):
+            raise BadRequest(f"{name} compares the pictures of a batch, and there is one; give a batch of 2 or more.")
+    if s.keep_share < 1 and s.iterations == 1:
+        raise BadRequest("keep_share chooses offsets after two thirds of the steps; give 2 iterations or more.")
     if s.directional == s.global_loss == s.patch == 0:
         raise BadRequest("No loss leads to the target; give directional, global_loss or patch a weight above 0.")
     if s.patch_size != PATCH_SIZE and not s.patch:

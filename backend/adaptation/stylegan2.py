@@ -26,8 +26,9 @@ from .subject import Cost, Layer
 PREFIX = "synthesis."
 COARSE = 6 / 17
 """The share of the convolutions that Alanov et al. 2023 leave alone for changes of surface: 6 of the 17 at 1024 px."""
-KEPT_MAPS = 4
-"""Feature maps kept for each convolution's backward pass: input, convolved, activated, and one to spare."""
+WORKING_MAPS = 4
+"""Of the largest layer, in its backward pass: the gradients of its result and of the convolution's, the scaled input,
+and what libraries take. Every layer keeps one more, its result (`ops.sparing`)."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class StyleGAN2Subject:
         return functional_call(self.generator.synthesis, changed, (drawn.ws, drawn.inputs), options)
 
     def cost(self, names: Sequence[str]) -> Cost:
-        first, shared, trained, kept = min(map(_block, names), default=0), 0, 0, 0
+        first, shared, trained, maps = min(map(_block, names), default=0), 0, 0, [0]
         for layer in self.generator.layers():
             if layer.resolution > self.train_px:
                 continue
@@ -181,7 +182,8 @@ class StyleGAN2Subject:
                 shared += macs
                 continue
             trained += macs
-            kept += KEPT_MAPS * 4 * layer.c_out * layer.resolution**2
+            maps.append(4 * layer.c_out * layer.resolution**2)
+        kept = sum(maps) + WORKING_MAPS * max(maps)
         return Cost(shared_gmac=shared / 1e9, trained_gmac=trained / 1e9, kept_bytes=kept)
 
 

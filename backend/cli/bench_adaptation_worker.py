@@ -16,6 +16,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.networks import Generator
+from ..adaptation.repeatable import repeatable
 from .bench_worker import Step, Unavailable, growth_mib, macs, rates, seconds, serve
 
 W_DIM = 512
@@ -40,6 +42,7 @@ def main() -> None:
 
 def measured(settings: dict[str, Any]) -> tuple[dict[str, Any], Step]:
     """What is said first, and the function behind every later line."""
+    forever = ExitStack()  # a process measures one way to train
     device = settings["device"]
     if settings["impl"] == "limit":
         gmac = {name: count / 1e9 for name, count in arithmetic(settings).items()}
@@ -50,7 +53,7 @@ def measured(settings: dict[str, Any]) -> tuple[dict[str, Any], Step]:
 
         return {"gmac": gmac}, rate
     if settings.get("deterministic"):
-        torch.use_deterministic_algorithms(True)
+        forever.enter_context(repeatable(True))
     try:
         step = reference(settings) if settings["impl"] == "reference" else ours(settings)
     except Unavailable as reason:

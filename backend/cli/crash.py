@@ -12,6 +12,7 @@ from pathlib import Path
 from ...protocol.data_folder import data_folder
 from ...protocol.errors import BackendLost, RequestError
 from ..errors import Cancelled, LoomError, as_loom_error
+from .start import SENTENCE as INTERRUPTED_SENTENCE
 
 
 def explain(error: BaseException, data: Path | None = None) -> LoomError:
@@ -20,7 +21,7 @@ def explain(error: BaseException, data: Path | None = None) -> LoomError:
     data   the data folder that the command was given, or None for the user's own
     """
     if isinstance(error, KeyboardInterrupt):  # before anything that would import torch
-        return Cancelled("Interrupted; everything finished so far is kept.")
+        return Cancelled(INTERRUPTED_SENTENCE)
     if isinstance(error, LoomError):
         return error
     if isinstance(error, RequestError | BackendLost):  # what a backend in another process answered to the demo

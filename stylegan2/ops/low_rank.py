@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from .modulation import modulated_convolve
+from .modulation import convolve, convolve_backward
+from .padding import wrap, zero_padding
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,25 @@ class _Traced(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, x: Tensor, s: Tensor, up: Tensor, down: Tensor, tile: str, up_taps: Any) -> Tensor:
         ctx.save_for_backward(x, s, up, down)
-        ctx.geometry = {"tile": tile, "up_taps": up_taps}
+        ctx.geometry = (tile, up_taps)
         ctx.mark_dirty(y)
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         given, (x, s, up, down) = gradients[0], ctx.saved_tensors
-        g, x, s = given.float(), x.float(), s.float()  # what mixed precision made of them
-        with torch.enable_grad():
-            down = down.detach().requires_grad_(True)
-            t = modulated_convolve(x.detach(), down, s.detach(), **ctx.geometry)
-        outer = up.detach()[:, :, None, None]  # B as a 1x1 convolution
-        d_up = conv2d_weight(t.detach(), outer.shape, g)[:, :, 0, 0]
-        (d_down,) = torch.autograd.grad(t, down, conv2d_input(t.shape, outer, g))
-        return given, None, None, d_up, d_down, None, None
+        tile, up_taps = ctx.geometry
+        g, x, s, up, down = (t.float() for t in (given, x, s, up, down))  # what mixed precision made of them
+        scaled = wrap(x * s[:, :, None, None], 1, tile)
+        return given, None, None, *thin_gradients(g, scaled, up, down, up_taps, tile), None, None
+
+
+def thin_gradients(
+    g: Tensor, scaled: Tensor, up: Tensor, down: Tensor, up_taps: tuple[float, ...] | None, tile: str
+) -> tuple[Tensor, Tensor]:
+    """Gradients of B and A from g, that of the convolution's result; `scaled` is its input."""
+    outer, padding = up[:, :, None, None], zero_padding(tile)  # B as a 1x1 convolution
+    thin = convolve(scaled, down, up_taps, padding)
+    d_up = conv2d_weight(thin, outer.shape, g)[:, :, 0, 0]
+    g_thin = conv2d_input(thin.shape, outer, g)
+    return d_up, convolve_backward(g_thin, scaled, down, up_taps, padding, (False, True))[1]

@@ -8,10 +8,11 @@ Source  Karras et al. 2020, section 2.2, equations 1 and 3
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from .padding import wrap, zero_padding
-from .resample import up_convolve
+from .resample import up_convolve, up_convolve_backward
 from .steady import convolution, product
 
 
@@ -53,3 +54,23 @@ def convolve(
     if up_taps is None:
         return convolution(x, weight, padding)
     return up_convolve(x, weight, up_taps, padding, kernels)
+
+
+def convolve_backward(
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    up_taps: tuple[float, ...] | None,
+    padding: tuple[int, int],
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of x and weight of `convolve`, as they are `wanted`, from that of its result.
+
+    x  where the weight's gradient is not wanted, anything of its shape and memory format
+    """
+    if up_taps is not None:
+        return up_convolve_backward(g, x, weight, up_taps, padding, wanted)
+    gx, gw, _ = torch.ops.aten.convolution_backward(
+        g, x, weight, None, [1, 1], list(padding), [1, 1], False, [0, 0], 1, [*wanted, False]
+    )
+    return gx, gw

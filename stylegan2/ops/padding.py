@@ -28,6 +28,17 @@ def wrap(x: Tensor, p: int, tile: str) -> Tensor:
     return x
 
 
+def unwrap(g: Tensor, p: int, tile: str) -> Tensor:
+    """The gradient of `wrap`'s input from that of its result, which is overwritten; p at most the input's size."""
+    for axis, dim in (("y", 2), ("x", 3)):
+        if axis in tile:
+            n = g.shape[dim] - 2 * p
+            before, g, after = g.split([p, n, p], dim)
+            g.narrow(dim, n - p, p).add_(before)
+            g.narrow(dim, 0, p).add_(after)
+    return g
+
+
 def zero_padding(tile: str) -> tuple[int, int]:
     """What is left to a convolution after `wrap(x, 1, tile)`: rows and columns of zeros on each side."""
     return int("y" not in tile), int("x" not in tile)

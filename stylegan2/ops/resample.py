@@ -8,6 +8,7 @@ Source  Karras et al. 2020, section 4.2 and the code beside it; Zhang 2019 for t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -91,14 +92,34 @@ class _Scattered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (g,), (x, weight), (py, px) = gradients, ctx.saved_tensors, ctx.padding
-        g = g[:, :, py : g.shape[2] - py, px : g.shape[3] - px]  # what lies beyond came of zeros
-        wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1], False]
-        turned, cropped = weight.transpose(0, 1), [1 - py, 1 - px]
-        gx, gw, _ = torch.ops.aten.convolution_backward(
-            g, x, turned, None, [2, 2], cropped, [1, 1], True, [0, 0], 1, wanted
-        )
-        return gx, None if gw is None else gw.transpose(0, 1), None, None
+        x, weight = ctx.saved_tensors
+        return *_scattered_backward(gradients[0], x, weight, ctx.padding, ctx.needs_input_grad[:2]), None, None
+
+
+def _scattered_backward(
+    g: Tensor, x: Tensor, weight: Tensor, padding: tuple[int, int], wanted: Sequence[bool]
+) -> tuple[Tensor, Tensor | None]:
+    """Gradients of x and weight: those of the transposed convolution."""
+    py, px = padding
+    g = g[:, :, py : g.shape[2] - py, px : g.shape[3] - px]  # what lies beyond came of zeros
+    gx, gw, _ = torch.ops.aten.convolution_backward(
+        g, x, weight.transpose(0, 1), None, [2, 2], [1 - py, 1 - px], [1, 1], True, [0, 0], 1, [*wanted, False]
+    )
+    return gx, None if gw is None else gw.transpose(0, 1)
+
+
+def up_convolve_backward(
+    g: Tensor, x: Tensor, weight: Tensor, taps: tuple[float, ...], padding: tuple[int, int], wanted: Sequence[bool]
+) -> tuple[Tensor, Tensor | None]:
+    """Gradients of x and weight of `up_convolve`, as they are `wanted`, from that of its result."""
+    return _scattered_backward(_fir_backward(g, taps, gain=4.0), x, weight, padding, wanted)
+
+
+def _fir_backward(g: Tensor, taps: tuple[float, ...], gain: float) -> Tensor:
+    """[N, C, H, W] -> [N, C, H + 3, W + 3]: the turned filter, over zeros beyond the border."""
+    f = torch.tensor(taps, dtype=g.dtype, device=g.device)
+    c = g.shape[1]
+    return F.conv2d(g, (gain * f[:, None] * f).expand(c, 1, 4, 4), groups=c, padding=3)
 
 
 def fir(x: Tensor, taps: tuple[float, ...], gain: float, impl: str = "auto") -> Tensor:

@@ -1,13 +1,16 @@
-"""What follows a modulated convolution, for training with little memory: only the result is kept for the backward pass.
+"""A styled convolution for training with little memory: what goes in and what comes out are all that is kept.
 
-A leaky ReLU can be undone, so from the result z both the sign and the value before it are known again, and neither the
-convolution's result nor the sums on the way need be kept. Once differentiable.
+The result z of one layer is what goes into the next, so each layer adds one map to what is kept. A leaky ReLU can be
+undone: from z both its sign and the value before it are known again. The input scaled by the style, the dense weight
+of a low-rank change and its sums of squares are cheap beside the convolution, and are made once more in the backward
+pass, which goes picture by picture wherever it can. Once differentiable.
 
-Source  Bulò et al. 2018 (in-place activated batch norm) has the trick
+Source  Bulò et al. 2018 (in-place activated batch norm) has the trick with the leaky ReLU
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,43 +19,126 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .activation import GAIN, SLOPE, finish
+from .low_rank import LowRank, thin_gradients
+from .modulation import convolve, convolve_backward, demodulation
+from .padding import unwrap, wrap, zero_padding
 
 
-def finish_sparing(
-    y: Tensor, d: Tensor, bias: Tensor, noise: Tensor | None, strength: Tensor, clamp: float | None
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """What of a layer is no tensor: as in `modulated_convolve`, `demodulation` and `finish`."""
+
+    tile: str
+    up_taps: tuple[float, ...] | None
+    eps: float
+    clamp: float | None
+
+
+def styled_convolve(
+    x: Tensor,
+    s: Tensor,
+    weight: Tensor,
+    update: LowRank | None,
+    bias: Tensor,
+    noise: Tensor | None,
+    strength: Tensor,
+    geometry: Geometry,
 ) -> Tensor:
-    """`activation.finish`, its values and its gradients, in place of `y`."""
-    return (
-        _Finish.apply(y, d, bias, noise, strength, clamp)
-        if torch.is_grad_enabled() and y.requires_grad
-        else finish(y, d, bias, noise, strength, clamp)
-    )
+    """A modulated convolution of x [N, I, H, W] with the style s [N, I], demodulated, and `activation.finish`."""
+    up, down = (None, None) if update is None else (update.up, update.down)
+    z: Tensor = _Layer.apply(x, s, weight, up, down, bias, noise, strength, geometry)
+    return z
 
 
-class _Finish(torch.autograd.Function):
+class _Layer(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, y: Tensor, d: Tensor, bias: Tensor, noise: Any, strength: Tensor, clamp: Any) -> Tensor:
-        z = finish(y, d, bias, noise, strength, clamp)
-        ctx.save_for_backward(z, d, bias, noise, strength)
-        ctx.clamp = clamp
-        ctx.mark_dirty(y)
+    def forward(
+        ctx: Any, x: Tensor, s: Tensor, weight: Tensor, up: Any, down: Any, bias: Tensor, noise: Any, strength: Tensor,
+        geometry: Geometry,
+    ) -> Tensor:  # fmt: skip
+        g = geometry
+        dense = weight if up is None else LowRank(up, down).added_to(weight)
+        d = demodulation(dense, s, g.eps)
+        y = convolve(_scaled(x, s, g), dense, g.up_taps, zero_padding(g.tile))
+        ctx.computed_in, ctx.geometry = y.dtype, g
+        z = finish(y, d, bias, noise, strength, g.clamp)
+        ctx.save_for_backward(x, s, weight, up, down, bias, noise, strength, d, z)
         return z
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        """With p = GAIN (d y + strength noise + bias) before the leaky ReLU and g the gradient of p."""
-        (g,), (z, d, bias, noise, strength) = gradients, ctx.saved_tensors
-        dtype, g, z = g.dtype, g.float(), z.float()  # sums over pictures want more than 16 bits
-        g = torch.where(z > 0, g, g * SLOPE)
-        if ctx.clamp is not None:
-            g = g.masked_fill_(z.abs() >= ctx.clamp, 0)
-        each = g.sum((2, 3))
-        along = (g * F.leaky_relu(z, 1 / SLOPE)).sum((2, 3)) - GAIN * bias * each  # sum of g (p - GAIN bias)
-        d_strength = None
+        """The gradients of every tensor that wants one. Sums are float32, whatever mixed precision made of the maps."""
+        (x, s, weight, up, down, bias, noise, strength, d, z), g = ctx.saved_tensors, ctx.geometry
+        wants_weight, wants_thin = ctx.needs_input_grad[2], any(ctx.needs_input_grad[3:5])
+        gy, g_d, g_bias, g_strength = _finish_backward(gradients[0], z, d, bias, noise, strength, g.clamp)
+        g_up = g_down = g_weight = None
+        # the gradient of the input needs no more than its shape and format
+        scaled = _scaled(x, s, g) if wants_weight or wants_thin or g.tile != "none" else x
+        if wants_thin:
+            g_up, g_down = thin_gradients(gy, scaled.float(), up.float(), down.float(), g.up_taps, g.tile)
+        dense = weight if up is None else LowRank(up, down).added_to(weight)
+        if not wants_weight and wants_thin and g.tile == "none":
+            scaled = x
+        gx, g_weight = convolve_backward(
+            *(t.to(ctx.computed_in) for t in (gy, scaled, dense)), g.up_taps, zero_padding(g.tile), (True, wants_weight)
+        )
+        del gy, scaled
+        gx, g_s = _scaled_backward(gx, x, s, g.tile)
+        of_s, of_dense = _demodulation_backward(g_d, d, dense, s)
+        if wants_weight:
+            g_weight = g_weight.float().add_(of_dense)
+        if wants_thin:
+            g_up += of_dense.flatten(1) @ down.flatten(1).t()
+            g_down += (up.t() @ of_dense.flatten(1)).view_as(down)
+        return gx, g_s + of_s, g_weight, g_up, g_down, g_bias, None, g_strength, None
+
+
+def _scaled(x: Tensor, s: Tensor, g: Geometry) -> Tensor:
+    """The convolution's input."""
+    return wrap(x * s[:, :, None, None], 1, g.tile)
+
+
+def _scaled_backward(g: Tensor, x: Tensor, s: Tensor, tile: str) -> tuple[Tensor, Tensor]:
+    """Gradients of x and s; g, that of `_scaled`'s result, is overwritten."""
+    g = unwrap(g, 1, tile)
+    g_s = torch.stack([(one.float() * seen).sum((1, 2)) for one, seen in zip(g, x, strict=True)])
+    return g.mul_(s.to(g.dtype)[:, :, None, None]).to(x.dtype), g_s
+
+
+def _demodulation_backward(g_d: Tensor, d: Tensor, weight: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of s [N, I] and of the weight [O, I, k, k]. d = u^-1/2, so that dd/du = -d^3 / 2."""
+    weight, s = weight.float(), s.float()
+    g_u = -0.5 * d.float().pow(3) * g_d
+    energy = weight.square().sum((2, 3))
+    return 2 * s * (g_u @ energy), 2 * weight * (g_u.t() @ s.square())[:, :, None, None]
+
+
+def _finish_backward(
+    g: Tensor, z: Tensor, d: Tensor, bias: Tensor, noise: Tensor | None, strength: Tensor, clamp: float | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Gradients of y, d [N, O], bias [O] and strength, from the result z and its gradient g; float32.
+
+    With p = GAIN (d y + strength noise + bias) before the leaky ReLU and q the gradient of p, that of d is
+    sum q GAIN y = (sum q p - GAIN bias sum q - GAIN strength sum q noise) / d.
+    """
+    gy = torch.empty_like(z, dtype=torch.float32)
+    each, along, on_noise = [], [], []
+    for i, out in enumerate(gy):
+        q, result = out.copy_(g[i]), z[i].float()
+        q = torch.where(result > 0, q, q * SLOPE, out=q)
+        if clamp is not None:
+            q.masked_fill_(result.abs() >= clamp, 0)
+        each.append(q.sum((1, 2)))
+        along.append(F.leaky_relu(result, 1 / SLOPE).mul_(q).sum((1, 2)))
         if noise is not None:
-            pixels = g.permute(0, 2, 3, 1).flatten(1, 2)
-            on_noise = (noise.float().flatten(2).expand(len(g), -1, -1) @ pixels)[:, 0]
-            along = along - GAIN * strength * on_noise
-            d_strength = GAIN * on_noise.sum()
-        return (g * (GAIN * d[:, :, None, None])).to(dtype), along / d, GAIN * each.sum(0), None, d_strength, None
+            own = noise[i if len(noise) > 1 else 0].float()
+            on_noise.append((own.flatten(1) @ q.permute(1, 2, 0).flatten(0, 1))[0])
+        q.mul_(GAIN * d[i, :, None, None])
+    sums, of_d = torch.stack(each), torch.stack(along)
+    of_d = of_d - GAIN * bias * sums
+    of_strength = None
+    if noise is not None:
+        seen = torch.stack(on_noise)
+        of_d, of_strength = of_d - GAIN * strength * seen, GAIN * seen.sum()
+    return gy, of_d / d, GAIN * sums.sum(0), of_strength

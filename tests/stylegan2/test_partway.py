@@ -70,20 +70,57 @@ def test_a_low_rank_update_leaves_the_weight_itself_without_a_gradient(drawn):
     assert weight.grad is None and up.grad is not None
 
 
-@pytest.mark.parametrize("clamp", [None, 0.8])
-def test_sparing_synthesis_has_the_bits_and_the_gradients_of_the_ordinary_one(make_generator, clamp):
-    generator = make_generator(resolution=16, tile="x", conv_clamp=clamp)
+@pytest.mark.parametrize("low_rank", [False, True])
+@pytest.mark.parametrize(("tile", "clamp"), [("none", None), ("x", 0.8), ("xy", None)])
+def test_sparing_synthesis_has_the_bits_and_the_gradients_of_the_ordinary_one(make_generator, tile, clamp, low_rank):
+    generator = make_generator(resolution=16, tile=tile, conv_clamp=clamp).requires_grad_(False)
     rng = torch.Generator().manual_seed(0)
     ws = generator.map(torch.randn(2, generator.config.z_dim, generator=rng)).detach().requires_grad_(True)
     inputs = sample_inputs(generator.config, 2, generator=rng)
     names = [f"synthesis.b8.conv1.{n}" for n in ("bias", "noise_strength", "affine.bias", "weight")]
-    trained = [ws, *(generator.get_parameter(name).requires_grad_(True) for name in names)]
+    names += ["synthesis.b16.conv0.weight", "synthesis.b4.const"]
+    trained, updates = [ws], {}
+    if low_rank:
+        for layer in ("b8.conv0", "b16.conv1"):
+            c_out, *rest = generator.get_parameter(f"synthesis.{layer}.weight").shape
+            updates[layer] = LowRank(torch.randn(c_out, 2, generator=rng), torch.randn(2, *rest, generator=rng))
+            trained += [updates[layer].up, updates[layer].down]
+    else:
+        trained += [generator.get_parameter(name) for name in names]
+    for tensor in trained:
+        tensor.requires_grad_(True)
 
     def gradients(sparing: bool):
-        picture = generator.synthesis(ws, inputs, sparing=sparing).image
+        picture = generator.synthesis(ws, inputs, sparing=sparing, updates=updates).image
         return picture.detach(), torch.autograd.grad((picture * picture.detach().sin()).sum(), trained)
 
     (expected, ordinary), (picture, found) = gradients(False), gradients(True)
     assert torch.equal(picture, expected)
     for a, b in zip(found, ordinary, strict=True):
         assert torch.allclose(a, b, rtol=1e-3, atol=1e-4 * b.abs().max())
+
+
+def test_sparing_synthesis_keeps_one_map_for_each_layer_and_no_changed_weight(make_generator):
+    generator = make_generator(resolution=16).requires_grad_(False)
+    rng = torch.Generator().manual_seed(0)
+    inputs = sample_inputs(generator.config, 2, generator=rng)
+    ws = generator.map(torch.randn(2, generator.config.z_dim, generator=rng)).detach()
+    convs = [layer for layer in generator.layers() if layer.kind == "conv"]
+    updates = {}
+    for layer in convs:
+        up, down = torch.zeros(layer.c_out, 2, requires_grad=True), torch.zeros(2, layer.c_in, 3, 3, requires_grad=True)
+        updates[layer.name] = LowRank(up, down)
+    frozen = {p.data_ptr() for p in generator.parameters()}
+    kept: dict[int, tuple[int, ...]] = {}
+
+    def pack(t: torch.Tensor) -> torch.Tensor:
+        if t.untyped_storage().data_ptr() not in frozen:
+            kept[t.untyped_storage().data_ptr()] = tuple(t.shape)
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        picture = generator.synthesis(ws, inputs, sparing=True, updates=updates).image
+    maps = [shape for shape in kept.values() if len(shape) > 2 and max(shape) >= 4 and shape[0] == 2 and shape[-1] > 3]
+    features = [shape for shape in maps if shape[1] != 1]
+    assert picture.requires_grad and len(features) <= len(convs) + 1  # the constant is the first one's input
+    assert not [shape for shape in kept.values() if len(shape) == 4 and shape[-1] == 3 and shape[0] > 2]

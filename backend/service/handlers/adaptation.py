@@ -63,6 +63,8 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
         raise AlreadyExists(
             f"There is a style called {asked.name!r} already; choose another name or ask to overwrite it."
         )
+    if asked.report:  # a folder that cannot be is found out now, not after hours of training
+        asked.report.mkdir(parents=True, exist_ok=True)
     partial = asked.name[: 64 - len(PARTIAL)] + PARTIAL
     begun, earlier, begun_state, history = _begun(context, asked.name, partial) if asked.resume else (None, [], {}, {})
     kept: list[Snapshot] = []

@@ -107,6 +107,11 @@ def test_a_preset_s_size_of_patches_does_not_trip_who_wants_none():
     assert AdaptSettings(**with_preset("drawing", {**TEXT, "patch": 0.0})).patch == 0
 
 
+def test_a_preset_s_losses_on_pairs_do_not_trip_who_trains_on_single_pictures():
+    for name in PRESETS:
+        AdaptSettings(**with_preset(name, {**TEXT, "batch": 1}))
+
+
 def test_an_unknown_preset_offers_near_ones():
     with pytest.raises(NotFound, match="did you mean 'weathering'"):
         with_preset("wethering", TEXT)
@@ -217,7 +222,7 @@ def test_a_generator_too_large_for_the_memory_is_refused_with_advice_before_any_
 
 def test_short_memory_turns_checkpointing_on_and_changes_no_number(generator, clip, monkeypatch):
     plenty = begun(generator, clip)
-    monkeypatch.setattr(predict, "free_bytes", lambda device: round(0.8 * plenty.need.total / predict.ROOM))
+    monkeypatch.setattr(predict, "free_bytes", lambda device: round(0.97 * plenty.need.total / predict.ROOM))
     sparing = begun(generator, clip)
     assert sparing.subject.checkpointing and not plenty.subject.checkpointing
     for run in (plenty, sparing):
@@ -232,6 +237,28 @@ def test_mixed_precision_keeps_the_direction_and_the_tensors_in_float32(generato
     run.step()
     assert all(t.dtype == torch.float32 for t in [*seen, *run.tensors.values()])
     assert all(torch.isfinite(t).all() for t in run.tensors.values())
+
+
+def test_mixed_precision_computes_no_loss_in_16_bits(generator, clip, monkeypatch):
+    run = begun(generator, clip, patch=0.5, diversity=1.0, global_loss=0.3)
+    rng, pictures = torch.Generator().manual_seed(0), torch.zeros(2, 3, 16, 16)
+    size = len(run.aims[0].direction)
+    pair = tuple(torch.nn.functional.normalize(torch.randn(2, size, generator=rng), dim=-1) for _ in range(2))
+    monkeypatch.setattr(objectives, "_embed_pair", lambda *given: pair)
+    plain = run.objective(pictures, pictures, run.tensors, torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = run.objective(pictures, pictures, run.tensors, torch.Generator().manual_seed(1))
+    assert mixed[0].item() == plain[0].item() and mixed[1] == plain[1]
+
+
+def test_mixed_precision_shows_the_clip_pixels_that_were_resized_in_float32(clip, monkeypatch):
+    seen, images = [], torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    real = clip.model.encode_image
+    monkeypatch.setattr(clip.model, "encode_image", lambda pixels: seen.append(pixels) or real(pixels))
+    clip.embed_images(images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        clip.embed_images(images)
+    assert torch.equal(*seen)
 
 
 def test_a_long_run_foretells_its_time_and_memory_first(generator, clip):

@@ -238,6 +238,14 @@ def test_bad_input_to_adapt_is_refused_and_leaves_nothing(call, store, params, e
     assert store.styles() == []
 
 
+def test_a_folder_for_the_report_that_cannot_be_made_is_found_out_before_any_work(call, store, tmp_path):
+    reports, file = [], tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(OSError) as raised:
+        call("adapt", {**PROMPTS, "name": "m", "iterations": 1, "report": str(file / "x")}, Job(report=reports.append))
+    assert reports == [] and "choose another place" in str(as_loom_error(raised.value))
+
+
 def test_a_cancelled_adaptation_keeps_its_last_snapshot(call, store, monkeypatch):
     module = __import__(adaptation_function.__module__, fromlist=["SNAPSHOT_EVERY"])
     monkeypatch.setattr(module, "SNAPSHOT_EVERY", 2)
