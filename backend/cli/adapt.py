@@ -173,7 +173,7 @@ def aim_params(args: argparse.Namespace) -> dict[str, Any]:
         "keep_fixed": args.keep_fixed,
         "images": [str(path.absolute()) for path in args.images],
         "source_images": [str(path.absolute()) for path in args.source_images],
-        "name": args.name or name_from(target or args.images[0].stem),
+        "name": args.name or name_from(target or (args.images[0].stem if args.images else "")),
     }
 
 

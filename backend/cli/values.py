@@ -115,9 +115,9 @@ def weighted(text: str) -> tuple[str, float]:
 
 def iterations(text: str) -> int | str:
     """`auto`, or how many steps to train."""
-    if text == "auto":
-        return text
-    return count(text)
+    if text != "auto" and (not _is_number(text) or int(text) < 1):
+        raise ArgumentTypeError(f"{text!r} is not a number of steps; give a whole number from 1 up, or auto.")
+    return text if text == "auto" else int(text)
 
 
 def count(text: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import AlreadyExists, Cancelled, NotFound
+from ...errors import AlreadyExists, Cancelled, NonFinite, NotFound, OutOfMemory
 from ...job import Job, Progress
 from ..parameters import parse
 from .context import Answer, Context, absolute
@@ -51,6 +51,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     from ...adaptation.settings import AdaptSettings
     from ...models.clips import find_clip
     from ...models.store import check_name
+    from ...textures.files import open_folder
 
     preset = params.get("preset")
     merged = with_preset(preset if isinstance(preset, str) else None, params)  # `parse` tells what else it may not be
@@ -64,7 +65,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
             f"There is a style called {asked.name!r} already; choose another name or ask to overwrite it."
         )
     if asked.report:  # a folder that cannot be is found out now, not after hours of training
-        asked.report.mkdir(parents=True, exist_ok=True)
+        open_folder(asked.report)
     partial = asked.name[: 64 - len(PARTIAL)] + PARTIAL
     begun, earlier, begun_state, history = _begun(context, asked.name, partial) if asked.resume else (None, [], {}, {})
     kept: list[Snapshot] = []
@@ -93,9 +94,11 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     except Cancelled:
         if not kept:
             raise Cancelled("Cancelled before the first snapshot; no style was made.") from None
-        raise Cancelled(
-            f"Cancelled; the state after {kept[-1].iterations} iterations is kept as the style {partial!r}."
-        ) from None
+        raise Cancelled(f"Cancelled; {_kept_as(kept, partial)}.") from None
+    except (NonFinite, OutOfMemory) as error:
+        if not kept:
+            raise
+        raise type(error)(f"{str(error).removesuffix('.')}; {_kept_as(kept, partial)}.") from error
     store.library.add(style, kept, overwrite=asked.overwrite, history=history, state=state)
     if kept:
         store.delete_style(partial)
@@ -105,6 +108,10 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
         timings = _timings(seconds, len(history.get("loss", ())) - begun_at, generator)
         value |= write_report(store, asked.name, asked.report / f"{asked.name}.html", job, timings)
     return Answer(value=value)
+
+
+def _kept_as(kept: Sequence[Snapshot], partial: str) -> str:
+    return f"the state after {kept[-1].iterations} iterations is kept as the style {partial!r}"
 
 
 def _timings(seconds: float, steps: int, generator: Generator) -> dict[str, Any]:

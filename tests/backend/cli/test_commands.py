@@ -178,6 +178,7 @@ ADAPT = ("adapt", "--generator", "tiny", "--name", "new", "--iterations", "1")
     ("line", "code", "said"),
     [
         ((*ADAPT, "--source", "", "--target", "moss"), "bad_prompt", "empty"),
+        (("adapt", "--generator", "tiny", "--source", "stone", "--target", ""), "bad_prompt", "empty"),
         ((*ADAPT, "--source", "stone", "--target", "Stone "), "bad_prompt", "same"),
         ((*ADAPT, "--source", "stone", "--target", "gruyere stone"), "bad_prompt", "'gruyere'.*--clip"),
         ((*ADAPT, "--source", "stone", "--target", "mossy stone", "--clip", "nobody"), "not_found", "nobody"),

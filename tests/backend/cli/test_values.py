@@ -89,7 +89,7 @@ def test_iterations_are_auto_or_a_number():
     assert values.iterations("auto") == "auto"
     assert values.iterations("30") == 30
     for text in ("0", "-3", "many", "1.5", ""):
-        with pytest.raises(ArgumentTypeError):
+        with pytest.raises(ArgumentTypeError, match="or auto"):
             values.iterations(text)
 
 

@@ -12,7 +12,10 @@ from latent_loom.backend.errors import (
     BadCheckpoint,
     BadRequest,
     Cancelled,
+    CannotWrite,
+    NonFinite,
     NotFound,
+    OutOfMemory,
     PromptError,
     as_loom_error,
 )
@@ -241,9 +244,9 @@ def test_bad_input_to_adapt_is_refused_and_leaves_nothing(call, store, params, e
 def test_a_folder_for_the_report_that_cannot_be_made_is_found_out_before_any_work(call, store, tmp_path):
     reports, file = [], tmp_path / "file"
     file.write_text("")
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(CannotWrite, match="choose another output folder"):
         call("adapt", {**PROMPTS, "name": "m", "iterations": 1, "report": str(file / "x")}, Job(report=reports.append))
-    assert reports == [] and "choose another place" in str(as_loom_error(raised.value))
+    assert reports == []
 
 
 def test_a_cancelled_adaptation_keeps_its_last_snapshot(call, store, monkeypatch):
@@ -255,6 +258,23 @@ def test_a_cancelled_adaptation_keeps_its_last_snapshot(call, store, monkeypatch
         call("adapt", {**PROMPTS, "name": "mossy", "iterations": 50}, job)
     (entry,) = store.styles()
     assert (entry.name, entry.info.iterations) == ("mossy" + PARTIAL, 4)
+
+
+@pytest.mark.parametrize("error", [NonFinite, OutOfMemory])
+def test_a_run_that_fails_midway_says_where_its_last_snapshot_is(call, store, monkeypatch, error):
+    module = __import__(adaptation_function.__module__, fromlist=["SNAPSHOT_EVERY"])
+    monkeypatch.setattr(module, "SNAPSHOT_EVERY", 1)
+    real = module.Adaptation.step
+
+    def step(run):
+        if run.iterations == 2:
+            raise error("It failed; try something else.")
+        return real(run)
+
+    monkeypatch.setattr(module.Adaptation, "step", step)
+    with pytest.raises(error, match=f"^It failed; try something else; .* 2 iterations is kept .* 'mossy{PARTIAL}'.$"):
+        call("adapt", {**PROMPTS, "name": "mossy", "iterations": 5})
+    assert [entry.name for entry in store.styles()] == ["mossy" + PARTIAL]
 
 
 def test_status_without_a_service_is_idle(call):
