@@ -8,6 +8,8 @@ Source  Karras et al. 2020, section 2.2, equations 1 and 3
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -63,8 +65,8 @@ def convolve_backward(
     up_taps: tuple[float, ...] | None,
     padding: tuple[int, int],
     wanted: tuple[bool, bool],
-) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of x and weight of `convolve`, as they are `wanted`, from that of its result.
+) -> tuple[Any, Any]:
+    """Gradients of x and weight of `convolve`, as they are `wanted` (else None), from that of its result.
 
     x  where the weight's gradient is not wanted, anything of its shape and memory format
     """

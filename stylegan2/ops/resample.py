@@ -98,7 +98,7 @@ class _Scattered(torch.autograd.Function):
 
 def _scattered_backward(
     g: Tensor, x: Tensor, weight: Tensor, padding: tuple[int, int], wanted: Sequence[bool]
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Any, Any]:
     """Gradients of x and weight: those of the transposed convolution."""
     py, px = padding
     g = g[:, :, py : g.shape[2] - py, px : g.shape[3] - px]  # what lies beyond came of zeros
@@ -110,7 +110,7 @@ def _scattered_backward(
 
 def up_convolve_backward(
     g: Tensor, x: Tensor, weight: Tensor, taps: tuple[float, ...], padding: tuple[int, int], wanted: Sequence[bool]
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Any, Any]:
     """Gradients of x and weight of `up_convolve`, as they are `wanted`, from that of its result."""
     return _scattered_backward(_fir_backward(g, taps, gain=4.0), x, weight, padding, wanted)
 

@@ -72,7 +72,8 @@ class _Layer(torch.autograd.Function):
         (x, s, weight, up, down, bias, noise, strength, d, z), g = ctx.saved_tensors, ctx.geometry
         wants_weight, wants_thin = ctx.needs_input_grad[2], any(ctx.needs_input_grad[3:5])
         gy, g_d, g_bias, g_strength = _finish_backward(gradients[0], z, d, bias, noise, strength, g.clamp)
-        g_up = g_down = g_weight = None
+        g_up: Any = None
+        g_down: Any = None
         # the gradient of the input needs no more than its shape and format
         scaled = _scaled(x, s, g) if wants_weight or wants_thin or g.tile != "none" else x
         if wants_thin:
