@@ -81,10 +81,11 @@ class _Layer(torch.autograd.Function):
         dense = weight if up is None else LowRank(up, down).added_to(weight)
         if not wants_weight and wants_thin and g.tile == "none":
             scaled = x
-        gx, g_weight = convolve_backward(
-            *(t.to(ctx.computed_in) for t in (gy, scaled, dense)), g.up_taps, zero_padding(g.tile), (True, wants_weight)
-        )
+        given, seen, kernel = (t.to(ctx.computed_in) for t in (gy, scaled, dense))
         del gy, scaled
+        wanted = (True, wants_weight)
+        gx, g_weight = convolve_backward(given, seen, kernel, g.up_taps, zero_padding(g.tile), wanted)
+        del given, seen
         gx, g_s = _scaled_backward(gx, x, s, g.tile)
         of_s, of_dense = _demodulation_backward(g_d, d, dense, s)
         if wants_weight:

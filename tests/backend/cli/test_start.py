@@ -18,6 +18,7 @@ class Interrupts:
         if name == sys.argv[1]:
             os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process of a background shell would ignore it
 sys.meta_path.insert(0, Interrupts())
 from latent_loom.backend.cli.start import main
 sys.exit(main())
