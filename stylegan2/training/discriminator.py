@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +46,8 @@ def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1, *, wraps: bool = 
     """Under spectral normalisation (Miyato et al. 2018); padded with what lies across the edge, or with the edge."""
     if kernel == 3 and wraps:
         return spectral_norm(WrappedConv(c_in, c_out, kernel, stride))
-    return spectral_norm(nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, padding_mode="replicate"))
+    mode: Literal["zeros", "replicate"] = "zeros" if kernel == 1 else "replicate"  # even a padding of 0 would be a copy
+    return spectral_norm(nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, padding_mode=mode))
 
 
 class Verdict(nn.Module):

@@ -24,7 +24,7 @@ LEVELS = 3
 def paired_loss(made: Seen, real: Seen, rng: torch.Generator) -> Tensor:
     """How different the distributions of features are, picture by picture; 0 for a picture and its roll.
 
-    Of every feature map, and of the pixels in patches at three sizes; each in units of the real one's spread.
+    Of every feature map, and of the pixels in patches at three sizes; means and what is left of them apart.
     """
     maps = [sliced_wasserstein(a, b, rng) for a, b in zip(made.maps, real.maps, strict=True)]
     mine, model, levels = made.images, real.images, []
@@ -46,9 +46,15 @@ def sliced_wasserstein(a: Tensor, b: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean distance of sorted numbers [N, P, T], in units of the standard deviation of each row of b over all items."""
-    spread = b.std((0, 2), keepdim=True).clamp_min(1e-4)
-    return ((a.sort(2).values - b.sort(2).values) / spread).abs().mean()
+    """Between rows of numbers [N, P, T]: of their means, in units of the means' spread over the items of b, and of what
+    is left, sorted, in units of its own spread in each item, so that faint pictures count as much as strong ones."""
+    mean, model = a.mean(2, keepdim=True), b.mean(2, keepdim=True)
+    rest, model_rest = a - mean, b - model
+    spread = (model - model.mean(0)).square().mean(0).add(1e-6).sqrt()
+    within = model_rest.square().mean(2, keepdim=True).sqrt()
+    within = torch.maximum(within, 0.2 * within.mean(0)).clamp_min(1e-4)
+    levels = ((mean - model) / spread).abs().mean()
+    return levels + ((rest.sort(2).values - model_rest.sort(2).values) / within).abs().mean()
 
 
 def _unit(directions: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class GanTraining:
     range_weight          of the loss that keeps pictures within [-1, 1]
     guide_weight          of the loss by which a guide, where there is one, tells the generator what to make
     pair_weight           of the loss between a picture and its model, where latents are taken from models
-    adversarial_weight    of the generator's adversarial loss beside those
+    adversarial_weight    of the generator's adversarial loss beside those; 0 = no discriminator, for a quick beginning
     closeups              share of the steps in which the features see a quarter of each picture, in full detail
     """
 
@@ -129,15 +129,11 @@ class GanTrainer:
         # Periodic pictures may be rolled, so that the features' patch grid is no place that the generator can learn.
         shift = torch.randint(size, (2,), generator=self.rng).tolist()
         seen = d.look(self._augmented(fake.roll(shift, (2, 3))), window)
-        real_scores = d.score(seen_real, labels)
-        d_loss = discriminator_loss(real_scores, d.score(seen.detached(), labels))
-        self._d_optimizer.zero_grad(set_to_none=True)
-        d_loss.backward()
-        self.processes.average_gradients(d.parameters())
-        self._d_optimizer.step()
-        d.requires_grad_(False)
-        g_loss = self.settings.adversarial_weight * generator_loss(d.score(seen, labels))
-        g_loss = g_loss + self.settings.range_weight * range_loss(fake)
+        losses, g_loss = {}, self.settings.range_weight * range_loss(fake)
+        if self.settings.adversarial_weight:
+            losses = self._update_discriminator(seen_real, seen, labels)
+            d.requires_grad_(False)
+            g_loss = g_loss + self.settings.adversarial_weight * generator_loss(d.score(seen, labels))
         if self.guide is not None and seen.embedding is not None and labels is not None:
             g_loss = g_loss + self.settings.guide_weight * self.guide(seen.embedding, labels)
         if z is not None:
@@ -149,7 +145,17 @@ class GanTrainer:
         self._g_optimizer.step()
         self.steps_done += 1
         self._update_average()
-        return {"d_loss": d_loss.item(), "g_loss": g_loss.item()} | self._follow(real_scores)
+        return {"g_loss": g_loss.item()} | losses
+
+    def _update_discriminator(self, real: Seen, fake: Seen, labels: Tensor | None) -> dict[str, float]:
+        d = self.discriminator
+        real_scores = d.score(real, labels)
+        d_loss = discriminator_loss(real_scores, d.score(fake.detached(), labels))
+        self._d_optimizer.zero_grad(set_to_none=True)
+        d_loss.backward()
+        self.processes.average_gradients(d.parameters())
+        self._d_optimizer.step()
+        return {"d_loss": d_loss.item()} | self._follow(real_scores)
 
     def _augmented(self, images: Tensor) -> Tensor:
         return images if self.augmentation is None else self.augmentation(images, self.rng)
