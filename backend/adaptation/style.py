@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ...stylegan2.checkpoints.atomic import check_ordinary
 from ...stylegan2.networks import Generator
 from ..errors import BadCheckpoint, BadRequest
 from ..models.headers import FileHeader, Shapes, read_header
@@ -91,6 +92,7 @@ class Style:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """A safetensors file, whole or not at all."""
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    check_ordinary(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(save(plain, metadata))

@@ -156,12 +156,10 @@ def material_batches(settings: GeneratorTraining, *, start: int, rank: int, coun
 
 
 @torch.no_grad()
-def exemplar_latents(
-    settings: GeneratorTraining, discriminator: Discriminator, config: GeneratorConfig
-) -> ExemplarLatents:
-    """Latents of pictures, fitted on a sample that no step sees."""
+def exemplar_latents(seed: int, discriminator: Discriminator, config: GeneratorConfig) -> ExemplarLatents:
+    """Latents of pictures, fitted on a sample that no step sees; at 64 px, so that they stay when a generator grows."""
     device = next(discriminator.parameters()).device
-    images, attributes = renders(SAMPLE, settings.size, settings.gan.seed + 5)
+    images, attributes = renders(SAMPLE, 64, seed + 5)
     seen = [discriminator.look(some) for some in images.to(device).split(64)]
     embeddings = torch.cat([some.embedding for some in seen if some.embedding is not None])
     families = torch.tensor([a.family for a in attributes])
@@ -204,7 +202,7 @@ def train_generator(
     discriminator = Discriminator(maps, maps.channels, classes=kinds, patch_halvings=halvings).to(device)
     # The built-in CLIP sees 64 px.
     gan = replace(settings.gan, closeups=0.5 if settings.size > 64 else 0.0)
-    latents = exemplar_latents(settings, discriminator, config)
+    latents = exemplar_latents(settings.gan.seed, discriminator, config)
     trainer = GanTrainer(generator, discriminator, gan, guide=FamilyGuide(clip), latents=latents, processes=processes)
     if settings.grow_from:
         trainer.grow_from(Path(settings.grow_from))

@@ -124,7 +124,7 @@ class GanTrainer:
         window = size // 2 if close else None
         with torch.no_grad():
             seen_real = d.look(self._augmented(real), window)
-        z = None if self.latents is None or labels is None else self.latents(seen_real, labels.argmax(1), self.rng)
+            z = self._latents_of(real, seen_real if window is None else None, labels)
         fake = self.fakes(labels, z)
         # Periodic pictures may be rolled, so that the features' patch grid is no place that the generator can learn.
         shift = torch.randint(size, (2,), generator=self.rng).tolist()
@@ -146,6 +146,13 @@ class GanTrainer:
         self.steps_done += 1
         self._update_average()
         return {"g_loss": g_loss.item()} | losses
+
+    def _latents_of(self, real: Tensor, seen: Seen | None, labels: Tensor | None) -> Tensor | None:
+        """The latents of whole pictures, also where only a close-up of them was looked at."""
+        if self.latents is None or labels is None:
+            return None
+        seen = self.discriminator.look(real) if seen is None else seen
+        return self.latents(seen, labels.argmax(1), self.rng)
 
     def _update_discriminator(self, real: Seen, fake: Seen, labels: Tensor | None) -> dict[str, float]:
         d = self.discriminator
