@@ -78,7 +78,7 @@ def overlap(store: Store, args: argparse.Namespace, scratch: Path) -> dict[str, 
 
 def parts(store: Store, look: GenerateSettings, folder: Path) -> dict[str, float]:
     """Seconds of generating, of making maps, and of encoding and writing all textures, each with all cores."""
-    from ..textures.batch_run import writers
+    from ..textures.making import writers
     from ..textures.files import open_folder, write_picture
     from ..textures.generate import make_texture, picture_set, repetition
 

@@ -1,31 +1,29 @@
-"""Making a batch: one texture after another on the device, and beside it a few threads that write them.
+"""Running a batch: what is to be made, what is there, what failed, and how far it is.
 
-Maps, encoding and writing of a texture run in threads (numpy, zlib and the disk let Python go on) while the next is
-generated. No more than a few textures are under way, so memory does not grow with the batch.
+Where textures are made is an executor's business (`making`), on this machine or on a cluster; everything else is the
+same code for both. No more than a few textures are under way, so memory does not grow with the batch.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..errors import BadRequest, Cancelled, CannotWrite, LoomError, as_loom_error
 from ..job import Job, Progress
 from .batch import BatchItem, BatchSettings
 from .batch_state import BatchState, only_batch_in
-from .files import open_folder, sweep_parts, write_picture
-from .generate import make_texture, picture_origin, picture_record, picture_set, repetition
-from .manifest import Manifest, sha256, write_failures
-from .memory import check_memory, predicted_mib
+from .deep import check_library
+from .files import open_folder, sweep_parts
+from .generate import picture_origin, picture_record
+from .making import Executor, Here, Made, Task
+from .manifest import Manifest, write_failures
 from .variation import Source
 
 if TYPE_CHECKING:
@@ -33,9 +31,11 @@ if TYPE_CHECKING:
 
 Texture = tuple[BatchItem, Source, float | None]
 Adapt = Callable[[Mapping[str, Any], Job], None]
-MOST_WRITERS = 8
-PIXELS_UNDER_WAY = 2**24
-"""Pictures larger than this are finished before the next is begun: each takes gigabytes."""
+Place = Callable[[Path], AbstractContextManager[Executor]]
+ASK_S = 0.25
+"""How often a cancel is looked for while textures are waited for."""
+LAST_S = 60.0
+"""How long a premature end waits for what is under way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +60,21 @@ def run_batch(
     resume: bool = False,
     verify: bool = False,
     adapt: Adapt | None = None,
+    place: Place | None = None,
+    at_once: int = 1,
 ) -> BatchResult:
     """Make all items under `out`. A texture that fails is noted, and tried once more after all others.
 
     resume  keep files that the manifest there lists with the same settings and that are whole (`manifest`); without
             it all are made anew
     verify  with resume: read and hash every file
-    adapt   makes one of the styles that `settings.adapt` describes
+    adapt   makes one of the styles that `settings.adapt` describes; `at_once` of them, in threads, where that is over 1
+    place   output folder -> the executor that makes the textures; None = here
     Raises  CannotWrite, Cancelled, AlreadyExists (a batch runs there), BadRequest (a manifest of another version);
             what was finished stays, and `resume` goes on from there
     """
+    for fmt in {item.settings.format for item in settings.items}:
+        check_library(fmt)
     folder, job = open_folder(out), job or Job()
     with only_batch_in(folder):
         _prepare_folders(folder, settings)
@@ -78,8 +83,9 @@ def run_batch(
         run = _Run(store, folder, job, settings, manifest, state)
         ended = ("finished", "")
         try:
-            run.adaptations(adapt)
-            run.textures()
+            run.adaptations(adapt, at_once)
+            with place(folder) if place else Here(store, folder) as executor:
+                run.textures(executor)
         except BaseException as error:
             ended = ("cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed", str(error))
             raise
@@ -106,22 +112,6 @@ def _prepare_folders(folder: Path, settings: BatchSettings) -> None:
             ) from error
 
 
-def writers() -> int:
-    """Threads that make maps and write: one for each core that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WRITERS, cores)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Written:
-    """One file: its map, path below the folder, record, (bytes, sha256) and what was measured on it."""
-
-    file: str
-    record: dict[str, Any]
-    data: tuple[int, str]
-    measured: dict[str, float]
-
-
 class _Run:
     """One pass over a batch: the counters, what is under way, and what failed."""
 
@@ -133,51 +123,65 @@ class _Run:
         self.done = self.written = self.skipped = self.made = self.lost = 0
         self.failed: list[dict[str, Any]] = []
         self._again: list[tuple[Texture, str]] | None = []  # None in the second round
-        self._under_way: deque[tuple[Texture, np.ndarray, Future[list[Written]]]] = deque()
-        self._writers = writers()
+        self._under_way: dict[Future[Made], Texture] = {}
         self._begun_s: float | None = None
-        self._last: tuple[Any, np.ndarray] | None = None
-        self._checked: BatchItem | None = None
 
-    def adaptations(self, adapt: Adapt | None) -> None:
+    def adaptations(self, adapt: Adapt | None, at_once: int = 1) -> None:
         """Boundary: a style that cannot be made fails the items that need it, and no others."""
-        for entry in self.settings.adapt if adapt else ():
-            self.job.check()
-            try:
-                adapt(entry, self.job)  # type: ignore[misc]
-            except Exception as error:
-                self._fail((f"adapt {entry.get('name')}", ()), self._told(error))
+        if adapt is None or not self.settings.adapt:
+            return
+        if at_once == 1:
+            told = [self._adapt(adapt, entry) for entry in self.settings.adapt]
+        else:
+            with ThreadPoolExecutor(at_once, "adapt") as pool:
+                told = list(pool.map(lambda entry: self._adapt(adapt, entry), self.settings.adapt))
+        for entry, message in zip(self.settings.adapt, told, strict=True):
+            if message is not None:
+                self._fail((f"adapt {entry.get('name')}", ()), message)
 
-    def textures(self) -> None:
-        with ThreadPoolExecutor(self._writers, "writer") as pool:
-            try:
-                for texture in self.settings.textures():
-                    self._try(pool, texture)
-                self._finish(0)
-                again, self._again = self._again or [], None
-                for texture, _ in again:
-                    self._try(pool, texture)
-                self._finish(0)
-            except BaseException:
-                self._keep_finished()
-                raise
-            finally:
-                left: list[tuple[Texture, str]] = self._again or []  # the second round was not reached
-                for texture, said in left:
-                    self._fail((texture[0].settings.stem, (texture[1],)), said)
+    def _adapt(self, adapt: Adapt, entry: Mapping[str, Any]) -> str | None:
+        self.job.check()
+        try:
+            adapt(entry, self.job)
+        except Exception as error:
+            return self._told(error)
+        return None
 
-    def _try(self, pool: ThreadPoolExecutor, texture: Texture) -> None:
+    def textures(self, executor: Executor) -> None:
+        try:
+            for texture in self.settings.textures():
+                self._try(executor, texture)
+            self._finish(executor, 0)
+            again, self._again = self._again or [], None
+            for texture, _ in again:
+                self._try(executor, texture)
+            self._finish(executor, 0)
+        except BaseException:
+            executor.stop()
+            self._keep_finished()
+            raise
+        finally:
+            left: list[tuple[Texture, str]] = self._again or []  # the second round was not reached
+            for texture, said in left:
+                self._fail((texture[0].settings.stem, (texture[1],)), said)
+
+    def _try(self, executor: Executor, texture: Texture) -> None:
         """Boundary: whatever is wrong with this texture must not stop a night's other work."""
         self.job.check()
         try:
-            self._begin(pool, texture)
+            task = self._task(texture)
+            if task is None:
+                self._report(texture, None)
+                return
+            self._begun_s = self._begun_s or time.monotonic()
+            self._under_way[executor.begin(task)] = texture
         except Exception as error:
             self._failed(texture, self._told(error))
-        width, height = texture[0].settings.size
-        self._finish(min(self._writers + 1, PIXELS_UNDER_WAY // (width * height)))
+        else:
+            self._finish(executor, executor.room(task))
 
-    def _begin(self, pool: ThreadPoolExecutor, texture: Texture) -> None:
-        """Generate one texture and hand it to a writer, unless all its files are there."""
+    def _task(self, texture: Texture) -> Task | None:
+        """What is to be made of one texture; None where all its files are there."""
         item, seed, strength = texture
         look = item.settings
         origin = picture_origin(self.store, look, seed, strength)
@@ -189,66 +193,40 @@ class _Run:
             _check_repeats(item.record, *(record for _, record in wanted.values()))
         missing = {which: named for which, named in wanted.items() if not self.manifest.has(*named)}
         self.skipped += len(wanted) - len(missing)
-        if not missing:
-            self._report(texture, None)
-            return
-        self._begun_s = self._begun_s or time.monotonic()
-        color = self._color(item, seed, strength)
-        self._under_way.append((texture, color, pool.submit(self._write, texture, color, missing)))
+        return Task.of(item, seed, strength, missing) if missing else None
 
-    def _color(self, item: BatchItem, seed: Source, strength: float | None) -> np.ndarray:
-        """The colour picture; lines of a manifest that differ in their map alone share one."""
-        look = item.settings
-        if item is not self._checked:
-            config, device = self.store.generator(look.generator).config, self.store.device
-            check_memory(predicted_mib(config, look.size, look.tile, look.maps, device), device, look.size)
-            self._checked = item
-        if item.record is None:
-            return make_texture(self.store, look, seed, strength)
-        key = (replace(look, maps=("color",), name=None, format="png", **_PLAIN_MAPS), seed)
-        if self._last is None or self._last[0] != key:
-            self._last = (key, make_texture(self.store, look, seed, strength))
-        return self._last[1]
+    def _finish(self, executor: Executor, leave: int) -> None:
+        """Note what is finished, and wait until `leave` textures at most are under way."""
+        while True:
+            for future in [one for one in self._under_way if one.done()]:
+                self._end(future, self._under_way.pop(future))
+            if len(self._under_way) <= leave:
+                return
+            executor.check()
+            self.job.check()
+            wait(self._under_way, timeout=ASK_S, return_when=FIRST_COMPLETED)
 
-    def _write(
-        self, texture: Texture, color: np.ndarray, missing: Mapping[str, tuple[str, dict[str, Any]]]
-    ) -> list[Written]:
-        """In a thread: the maps that are missing, encoded and on disk."""
-        item, _, _ = texture
-        look = replace(item.settings, maps=tuple(missing))
-        config = self.store.generator(look.generator).config
-        repeat = repetition(config, color, look) if "color" in missing else None
-        written = []
-        for which, image in picture_set(color, look).items():
-            file, record = missing[which]
-            data = write_picture(self.folder / file, image, about=record)
-            measured = {"repeat": repeat} if repeat is not None and which == "color" else {}
-            written.append(Written(file=file, record=record, data=(len(data), sha256(data)), measured=measured))
-        return written
+    def _end(self, future: Future[Made], texture: Texture) -> None:
+        try:
+            made = future.result()
+            self._note(texture, made)
+        except Exception as error:
+            self._failed(texture, self._told(error))
+        else:
+            self._report(texture, made)
 
-    def _finish(self, leave: int) -> None:
-        """Note what the writers have finished, in order, waiting until `leave` textures at most are under way."""
-        while self._under_way and (len(self._under_way) > leave or self._under_way[0][2].done()):
-            texture, color, future = self._under_way.popleft()
-            try:
-                self._note(texture, future.result())
-            except Exception as error:
-                self._failed(texture, self._told(error))
-            else:
-                self._report(texture, color)
-
-    def _note(self, texture: Texture, written: list[Written]) -> None:
-        for one in written:
+    def _note(self, texture: Texture, made: Made) -> None:
+        for one in made.written:
             self.manifest.add(one.file, texture[0].settings.stem, one.record, one.data, one.measured)
-        self.written += len(written)
+        self.written += len(made.written)
         self.made += 1
 
     def _keep_finished(self) -> None:
-        """At a premature end: what the writers have still finished goes into the manifest."""
-        while self._under_way:
-            texture, _, future = self._under_way.popleft()
+        """At a premature end: what was still finished goes into the manifest."""
+        done, _ = wait(self._under_way, timeout=LAST_S)
+        for future in [one for one in self._under_way if one in done]:
             with contextlib.suppress(Exception):
-                self._note(texture, future.result())
+                self._note(self._under_way.pop(future), future.result())
 
     def _told(self, error: Exception) -> str:
         """What is wrong, in a sentence. What the next texture would meet too is raised: the disk, a cancel."""
@@ -272,7 +250,7 @@ class _Run:
         else:
             self.failed.append({"name": name, "message": message, "seeds": list(seeds)})
 
-    def _report(self, texture: Texture, color: np.ndarray | None) -> None:
+    def _report(self, texture: Texture, made: Made | None) -> None:
         self.done += 1
         numbers: dict[str, float] = {}
         if self._begun_s is not None and self.made:
@@ -281,11 +259,9 @@ class _Run:
             numbers = {"per_minute": round(60 / max(pace_s, 1e-9), 1), "left_s": round(left * pace_s, 1)}
         self.state.update(done=self.done, written=self.written, skipped=self.skipped, failed=self.lost, **numbers)
         stage, total = texture[0].settings.stem, self.settings.pictures
-        if color is not None or self.done % 100 == 0 or self.done == total:  # skipping is quicker than showing it
-            self.job.report(Progress(done=self.done, total=total, stage=stage, numbers=numbers, preview=color))
-
-
-_PLAIN_MAPS: dict[str, Any] = {"relief": 1.0, "normal": "opengl", "roughness": 0.65}
+        if made is not None or self.done % 100 == 0 or self.done == total:  # skipping is quicker than showing it
+            preview = made.preview if made else None
+            self.job.report(Progress(done=self.done, total=total, stage=stage, numbers=numbers, preview=preview))
 
 
 def _check_repeats(wanted: Mapping[str, Any], *records: Mapping[str, Any]) -> None:

@@ -150,12 +150,17 @@ def encode(image: np.ndarray, fmt: str = "png", *, about: Mapping[str, Any] | No
     return buffer.getvalue()
 
 
-def write_picture(path: Path, image: np.ndarray, *, about: Mapping[str, Any] | None = None) -> bytes:
-    """Encode by `path`'s suffix and the pixels' type, write atomically, and return the bytes written."""
-    fmt = next(name for name, end in FORMATS.items() if path.suffix == f".{end}")
+def encode_picture(path: Path | str, image: np.ndarray, *, about: Mapping[str, Any] | None = None) -> bytes:
+    """The bytes of a picture file whose format `path`'s suffix and the pixels' type tell."""
+    fmt = next(name for name, end in FORMATS.items() if str(path).endswith(f".{end}"))
     if fmt == "png" and image.dtype == np.float32:
         fmt = "png16"
-    data = encode(image, fmt, about=about)
+    return encode(image, fmt, about=about)
+
+
+def write_picture(path: Path, image: np.ndarray, *, about: Mapping[str, Any] | None = None) -> bytes:
+    """Encode by `path`'s suffix and the pixels' type, write atomically, and return the bytes written."""
+    data = encode_picture(path, image, about=about)
     write_atomic(path, data)
     return data
 

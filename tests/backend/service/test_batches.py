@@ -9,7 +9,7 @@ from latent_loom.backend.errors import AlreadyExists, BadRequest, LoomError, Not
 from latent_loom.backend.job import Job
 from latent_loom.backend.models.store import Store
 from latent_loom.backend.service.handlers import HANDLERS, Context, batches
-from latent_loom.backend.textures import batch_run, detach
+from latent_loom.backend.textures import detach, making
 from latent_loom.backend.textures.batch_state import is_running, only_batch_in
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.networks import Generator
@@ -84,7 +84,7 @@ def test_a_dry_run_names_what_is_missing(ask, tmp_path):
 def test_a_style_that_vanishes_halfway_fails_its_textures_and_a_passing_fault_is_tried_again(
     ask, tmp_path, monkeypatch
 ):
-    real, calls = batch_run.make_texture, []
+    real, calls = making.make_texture, []
 
     def flaky(store, look, seed, strength):
         calls.append(seed)
@@ -94,7 +94,7 @@ def test_a_style_that_vanishes_halfway_fails_its_textures_and_a_passing_fault_is
             raise NotFound("There is no style called 'gone'.")
         return real(store, look, seed, strength)
 
-    monkeypatch.setattr(batch_run, "make_texture", flaky)
+    monkeypatch.setattr(making, "make_texture", flaky)
     jobs = {"items": [{"generator": "tiny", "size": 32, "seeds": "0-3"}]}
     made = ask("batch", jobs=jobs, out=str(tmp_path / "set"))
     assert calls == [0, 1, 2, 3, 1, 2] and made["written"] == 3

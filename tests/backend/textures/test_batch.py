@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from latent_loom.backend.errors import BadRequest, Cancelled, CannotWrite, NotFound
 from latent_loom.backend.job import Job
-from latent_loom.backend.textures import batch_run
+from latent_loom.backend.textures import making
 from latent_loom.backend.textures.batch import BatchSettings
 from latent_loom.backend.textures.batch_run import run_batch
 from latent_loom.backend.textures.generate import GenerateSettings, generate
@@ -137,14 +137,14 @@ def test_an_item_that_fails_is_recorded_and_stops_nothing_else(store, tmp_path):
 
 
 def test_a_bug_in_one_item_is_isolated_too(store, tmp_path, monkeypatch):
-    real = batch_run.make_texture
+    real = making.make_texture
 
     def buggy(store, item, seed, strength):
         if seed == 1:
             raise ZeroDivisionError("oh")
         return real(store, item, seed, strength)
 
-    monkeypatch.setattr(batch_run, "make_texture", buggy)
+    monkeypatch.setattr(making, "make_texture", buggy)
     result = run_batch(store, jobs(), tmp_path)
     assert result.written == 3
     assert "ZeroDivisionError: oh" in result.failed[0]["message"]
@@ -153,11 +153,11 @@ def test_a_bug_in_one_item_is_isolated_too(store, tmp_path, monkeypatch):
 def test_a_full_disk_ends_the_batch_with_one_sentence(store, tmp_path, monkeypatch):
     calls = []
 
-    def full(path, image, **rest):
+    def full(path, data):
         calls.append(path)
         raise CannotWrite("Cannot write; free some space.")
 
-    monkeypatch.setattr(batch_run, "write_picture", full)
+    monkeypatch.setattr(making, "write_atomic", full)
     with pytest.raises(CannotWrite):
         run_batch(store, jobs(), tmp_path)
     assert len(calls) <= 4  # those that were under way
