@@ -116,7 +116,7 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="batch",
             required=("out",),
-            optional=("jobs", "file", "resume", "verify", "dry_run", "detach"),
+            optional=("jobs", "file", "resume", "verify", "dry_run", "detach", "cluster"),
             value=("out", "manifest", "written", "skipped", "failed", "seconds"),
         ),
         RequestType(name="batch_status", required=("out",), value=("state", "done", "total"), idempotent=True),

@@ -26,6 +26,7 @@ def add(commands) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with a batch that was interrupted")
     parser.add_argument("--verify", action="store_true", help="go on, and read every file that is there again")
     parser.add_argument("--detach", action="store_true", help="run on when this terminal, or Blender, is closed")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="make it on a Ray cluster: auto, or HOST:PORT of its head")
     asked = parser.add_mutually_exclusive_group()
     asked.add_argument("--status", type=values.path, metavar="DIR", help="where the batch in that folder stands")
     asked.add_argument("--cancel", type=values.path, metavar="DIR", help="stop the batch in that folder")
@@ -42,9 +43,12 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         raise BadRequest("A detached batch takes all cores; leave out --threads or --detach.")
     params = {"file": str(args.file.absolute()), "out": str(args.out.absolute())}
     chosen = {"resume": args.resume or args.verify, "verify": args.verify, "dry_run": args.dry_run}
-    value = call(args, console, "batch", params | chosen | {"detach": args.detach})
+    elsewhere = {"cluster": args.cluster} if args.cluster is not None else {}
+    value = call(args, console, "batch", params | chosen | elsewhere | {"detach": args.detach})
     if args.dry_run:
         _tell_reckoned(value, console)
+        if args.cluster:
+            console.say("That is for this machine alone; n nodes like it take about an n-th of the time.")
         return value
     if args.detach:
         console.say(f"It runs by itself. latent-loom batch --status {args.out} says how far it is; --cancel ends it.")

@@ -78,9 +78,9 @@ def overlap(store: Store, args: argparse.Namespace, scratch: Path) -> dict[str, 
 
 def parts(store: Store, look: GenerateSettings, folder: Path) -> dict[str, float]:
     """Seconds of generating, of making maps, and of encoding and writing all textures, each with all cores."""
-    from ..textures.making import writers
     from ..textures.files import open_folder, write_picture
     from ..textures.generate import make_texture, picture_set, repetition
+    from ..textures.making import writers
 
     config, folder = store.generator(look.generator).config, open_folder(folder)
 

@@ -102,14 +102,14 @@ class Store:
 
         Raises  NotFound, BadRequest, BadCheckpoint
         """
-        path = self._generator_path(name)
+        path = self.generator_path(name)
         with self._lock:
             return self._generators.get((name, *stamp(path)), lambda: self._load_generator(path))
 
     def directions(self, name: str = BUILTIN, layers: tuple[int, ...] | None = None) -> Directions:
         """The edit directions of the generator called `name`, by all or some of its layers; found once."""
         generator = self.generator(name)
-        key = (name, layers, *stamp(self._generator_path(name)))
+        key = (name, layers, *stamp(self.generator_path(name)))
         with self._lock:
             return self._directions.get(key, lambda: sefa(generator, layers=layers))
 
@@ -129,18 +129,30 @@ class Store:
     def delete_generator(self, name: str) -> None:
         if name == BUILTIN:
             raise BadRequest("The built-in generator cannot be deleted; it is part of the program.")
-        path = self._generator_path(name)
+        path = self.generator_path(name)
         writing(path, path.unlink)
+
+    def generator_path(self, name: str) -> Path:
+        """The file of the generator called `name`. Raises NotFound, BadRequest."""
+        if name == BUILTIN:
+            if not self.builtin.exists():
+                raise NotFound("The built-in generator is missing from this installation; install Latent Loom again.")
+            return self.builtin
+        path = self.root / "generators" / f"{check_name(name)}{SUFFIX}"
+        if not path.is_file():
+            known = [BUILTIN, *(p.stem for p in listed(self.root / "generators"))]
+            raise not_found("generator", name, known, "More are added by `latent-loom import`.")
+        return path
 
     def generator_hash(self, name: str) -> str:
         """sha256 hex of the weights of the generator called `name`."""
-        path = self._generator_path(name)
+        path = self.generator_path(name)
         with self._lock:
             return self._hashes.get((name, *stamp(path)), lambda: self._hash_generator(name, path))
 
     def generator_shapes(self, name: str) -> Shapes:
         """The shapes of its tensors, from the file's header. Raises NotFound, BadRequest, BadCheckpoint."""
-        path = self._generator_path(name)
+        path = self.generator_path(name)
         with self._lock:
             return self._shapes.get((name, *stamp(path)), lambda: headers.read_header(path).shapes)
 
@@ -219,7 +231,7 @@ class Store:
         if not active:
             return base
         stamps = tuple((name, strength, *self.library.stamps(name)) for name, strength in active)
-        key = (generator, *stamp(self._generator_path(generator)), stamps)
+        key = (generator, *stamp(self.generator_path(generator)), stamps)
         with self._lock:
             return self._styled.get(key, lambda: blend(base, loaded))
 
@@ -232,17 +244,6 @@ class Store:
         }
 
     # Inside
-
-    def _generator_path(self, name: str) -> Path:
-        if name == BUILTIN:
-            if not self.builtin.exists():
-                raise NotFound("The built-in generator is missing from this installation; install Latent Loom again.")
-            return self.builtin
-        path = self.root / "generators" / f"{check_name(name)}{SUFFIX}"
-        if not path.is_file():
-            known = [BUILTIN, *(p.stem for p in listed(self.root / "generators"))]
-            raise not_found("generator", name, known, "More are added by `latent-loom import`.")
-        return path
 
     def _new_path(self, name: str, overwrite: bool) -> Path:
         path = self.root / "generators" / f"{check_name(name)}{SUFFIX}"

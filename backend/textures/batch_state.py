@@ -92,7 +92,7 @@ def only_batch_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise CannotWrite(f"Cannot write to {str(folder)!r} ({error.strerror}); choose another folder.") from error
     with file:
-        if not _lock(file):
+        if not take_lock(file):
             raise AlreadyExists(
                 f"A batch is running in {str(folder)!r} already; wait for it (batch --status), cancel it (batch "
                 "--cancel) or choose another folder."
@@ -103,12 +103,12 @@ def only_batch_in(folder: Path) -> Iterator[None]:
 def is_running(folder: Path) -> bool:
     try:
         with (folder / LOCK).open("ab") as file:
-            return not _lock(file)
+            return not take_lock(file)
     except OSError:
         return False
 
 
-def _lock(file: IO[bytes]) -> bool:
+def take_lock(file: IO[bytes]) -> bool:
     """Take the lock until the file is closed; False where another process (or another open file) has it."""
     try:
         if sys.platform == "win32":

@@ -31,6 +31,7 @@ class Asked(Protocol):
     jobs: dict | None
     resume: bool
     verify: bool
+    cluster: str | None
 
 
 def detach(store: Store, asked: Asked) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def detach(store: Store, asked: Asked) -> dict[str, Any]:
     command = [sys.executable, "-m", "latent_loom.backend.cli.main", "batch", str(file), "--out", str(folder)]
     command += ["--data", str(store.root.absolute())]
     command += [f"--{name}" for name in ("resume", "verify") if getattr(asked, name)]
+    command += ["--cluster", asked.cluster] if asked.cluster else []
     (folder / "batch.json").unlink(missing_ok=True)
     log = folder / LOG
     with log.open("wb") as output:

@@ -131,7 +131,7 @@ def writers() -> int:
 
 
 class Picture:
-    """Makes colour pictures, after a look at the memory; lines of a manifest that differ in their map alone share one."""
+    """Makes colour pictures, after a look at the memory; lines of a manifest that differ in their map share one."""
 
     def __init__(self, store: Store) -> None:
         self.store = store

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,11 @@ from .entries import plain
 if TYPE_CHECKING:
     from ...adaptation.settings import AdaptSettings
     from ...textures.batch import BatchSettings
+    from ...textures.batch_run import Place
 
+Train = Callable[[Mapping[str, Any], Job], None]
+MOST_STYLES_AT_ONCE = 64
+"""On a cluster: threads here, each waiting for one."""
 MOST_TOLD = 50
 """Failures in an answer; failed.jsonl has all."""
 
@@ -28,6 +33,7 @@ class BatchRequest(Folder):
     """verify   with resume: read and hash every file that is there
     dry_run  say what it would take, and make nothing
     detach   in a process of its own, which outlives this one
+    cluster  "auto" or HOST:PORT of a Ray cluster that makes it
     """
 
     jobs: dict | None = None
@@ -36,6 +42,7 @@ class BatchRequest(Folder):
     verify: bool = False
     dry_run: bool = False
     detach: bool = False
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,15 +70,37 @@ def batch(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
 
         return Answer(value={"detached": True, "out": str(asked.out)} | detach(context.store, asked))
     by_name = {one.asked.name: one for one in adaptations}
-    made = run_batch(
-        context.store, settings, asked.out, job, resume=asked.resume, verify=asked.verify,
-        adapt=lambda entry, job: by_name[entry["name"]].make(job),
-    )  # fmt: skip
+    with _workshop(context, asked.cluster) as (train, place, at_once):
+        made = run_batch(
+            context.store, settings, asked.out, job, resume=asked.resume, verify=asked.verify, place=place,
+            adapt=lambda entry, job: by_name[entry["name"]].make(job, train), at_once=at_once,
+        )  # fmt: skip
     value = {name: plain(getattr(made, name)) for name in ("out", "manifest", "written", "skipped")}
     value["failed"] = [
         {"name": f["name"], "message": f["message"], "count": max(1, len(f["seeds"]))} for f in made.failed[:MOST_TOLD]
     ]
     return Answer(value=value | {"seconds": time.monotonic() - began_s})
+
+
+@contextlib.contextmanager
+def _workshop(context: Context, cluster: str | None) -> Iterator[tuple[Train, Place | None, int]]:
+    """(what trains a style, what makes the textures, how many styles at once): here, or on a cluster."""
+    if cluster is None:
+        yield lambda params, job: _train_here(context, params, job), None, 1
+        return
+    from ...cluster.adapting import Styles
+    from ...cluster.connect import connected
+    from ...cluster.executor import Nodes
+    from ...cluster.weights import Weights
+
+    with connected(cluster) as there:
+        weights = Weights(there.ray)
+        with Styles(there, context.store, weights) as styles:
+            yield styles.make, lambda folder: Nodes(there, context.store, folder, weights), MOST_STYLES_AT_ONCE
+
+
+def _train_here(context: Context, params: Mapping[str, Any], job: Job) -> None:
+    adapt(context, params, {}, job)
 
 
 def batch_status(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -114,9 +143,9 @@ class _Adaptation:
                 "overwrite = true."
             )
 
-    def make(self, job: Job) -> None:
+    def make(self, job: Job, train: Train) -> None:
         if not self.is_there:
-            adapt(self.context, {**self.params, "resume": self.goes_on}, {}, job)
+            train({**self.params, "resume": self.goes_on}, job)
 
     def _made(self, info: Any) -> bool:
         return (
