@@ -2,12 +2,17 @@
 
 The same textures are generated, then their maps made, then encoded and written, each alone and with all cores; beside
 that stands the time of the batch that does all of it at once. Then a long batch of tiny textures: time for each item
-beside the work in it, memory along the way, and the time of resuming it when it is finished.
+beside the work in it, memory along the way, and the time of resuming it when it is finished. `bench_walk` and
+`bench_cluster` measure walks and, where Ray is installed, a cluster on this machine.
+
+On a machine with other work on it wall times lie; `cpu_share` is the share of processor time, which tells what the
+batch itself adds.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import statistics
 import tempfile
 import time
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
 
 HELP = "the time of a batch beside the work in it; memory, resumption and overhead of a long one"
 TINY_PX = 16
+WALK_PX = 128
+PARTS_OF_IT = ("generate", "maps", "write")
+PARTS = ("overlap", "long", "walk", "cluster")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +41,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=values.count, default=512, metavar="PX", help="edge of a texture (default: 512)")
     parser.add_argument("--count", type=values.count, default=8, metavar="N", help="textures, with maps (default: 8)")
     parser.add_argument("--repeats", type=values.count, default=3, metavar="N", help="rounds (default: 3)")
+    parser.add_argument("--frames", type=values.count, default=48, metavar="N", help="of each walk (default: 48)")
+    parser.add_argument(
+        "--part", choices=PARTS, action="append", help="measure this alone; may be given again (default: all)"
+    )
     parser.add_argument("--items", type=values.count, default=10_000, metavar="N", help="of the long batch")
 
 
@@ -42,8 +54,9 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
         torch.set_num_threads(args.threads)
     store = open_store(args)
+    parts = args.part or PARTS
     with tempfile.TemporaryDirectory(prefix="latent-loom-bench-") as scratch, console.job("bench outputs"):
-        value = {"overlap": overlap(store, args, Path(scratch)), "long": long_batch(store, args, Path(scratch))}
+        value = {part: measure(store, args, Path(scratch)) for part, measure in MEASURES.items() if part in parts}
     _tell(value, console)
     return value
 
@@ -63,21 +76,26 @@ def overlap(store: Store, args: argparse.Namespace, scratch: Path) -> dict[str, 
     for number in range(args.repeats):
         folder = scratch / f"round{number}"
         settings = BatchSettings.from_mapping({"items": [common | {"size": args.size, "seeds": list(seeds)}]})
-        began_s = time.monotonic()
+        began_s, began_cpu_s = time.monotonic(), time.process_time()
         run_batch(store, settings, folder / "batch")
-        row = {"batch_s": time.monotonic() - began_s} | parts(store, look, folder)
+        row = {"batch_s": time.monotonic() - began_s, "batch_cpu_s": time.process_time() - began_cpu_s}
+        row |= parts(store, look, folder)
         rounds.append({name: seconds / args.count for name, seconds in row.items()})
     row = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
-    total_s = row["generate_s"] + row["maps_s"] + row["write_s"]
-    shares = [r["batch_s"] / (r["generate_s"] + r["maps_s"] + r["write_s"]) for r in rounds]
+    total_s = sum(row[f"{part}_s"] for part in PARTS_OF_IT)
+    shares = [r["batch_s"] / sum(r[f"{part}_s"] for part in PARTS_OF_IT) for r in rounds]
+    cpu_shares = [r["batch_cpu_s"] / sum(r[f"{part}_cpu_s"] for part in PARTS_OF_IT) for r in rounds]
     return row | {
         "size": args.size, "count": args.count, "sum_s": total_s, "share": statistics.median(shares),
+        "cpu_share": statistics.median(cpu_shares),
         "beside_generation": row["batch_s"] / row["generate_s"],
     }  # fmt: skip
 
 
 def parts(store: Store, look: GenerateSettings, folder: Path) -> dict[str, float]:
-    """Seconds of generating, of making maps, and of encoding and writing all textures, each with all cores."""
+    """Seconds, and those of processors, of generating, making maps, and encoding and writing all textures, each with
+    all cores: {"generate_s", "generate_cpu_s", "maps_s", ...}.
+    """
     from ..textures.files import open_folder, write_picture
     from ..textures.generate import make_texture, picture_set, repetition
     from ..textures.making import writers
@@ -93,20 +111,22 @@ def parts(store: Store, look: GenerateSettings, folder: Path) -> dict[str, float
         for which, image in images.items():
             write_picture(folder / f"{number}_{which}.png", image, about={})
 
-    colors, generate_s = _timed(lambda seed: make_texture(store, look, seed), look.seeds, 1)
-    sets, maps_s = _timed(map_set, colors, writers())
-    _, write_s = _timed(write, list(enumerate(sets)), writers())
-    return {"generate_s": generate_s, "maps_s": maps_s, "write_s": write_s}
+    colors, generate = _timed(lambda seed: make_texture(store, look, seed), look.seeds, 1)
+    sets, maps = _timed(map_set, colors, writers())
+    _, writing = _timed(write, list(enumerate(sets)), writers())
+    took = {"generate": generate, "maps": maps, "write": writing}
+    return {f"{part}_{unit}": s for part, both in took.items() for unit, s in zip(("s", "cpu_s"), both, strict=True)}
 
 
-def _timed(work: Callable[[Any], Any], things: Iterable[Any], threads: int) -> tuple[list[Any], float]:
-    began_s = time.monotonic()
+def _timed(work: Callable[[Any], Any], things: Iterable[Any], threads: int) -> tuple[list[Any], tuple[float, float]]:
+    """What `work` made of the things; its wall and its processor time."""
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
     if threads == 1:
         made = [work(thing) for thing in things]
     else:
         with ThreadPoolExecutor(threads) as pool:
             made = list(pool.map(work, things))
-    return made, time.monotonic() - began_s
+    return made, (time.monotonic() - began_s, time.process_time() - began_cpu_s)
 
 
 def long_batch(store: Store, args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
@@ -132,7 +152,8 @@ def long_batch(store: Store, args: argparse.Namespace, scratch: Path) -> dict[st
     resume_s = time.monotonic() - began_s
     few = tuple(range(min(items, 200)))
     look = GenerateSettings(generator=args.generator, size=(TINY_PX, TINY_PX), seeds=few)
-    alone_s = sum(parts(store, look, scratch / "few").values()) / len(few)
+    alone = parts(store, look, scratch / "few")
+    alone_s = sum(alone[f"{part}_s"] for part in PARTS_OF_IT) / len(few)
     return {
         "items": items, "item_s": batch_s / items, "overhead_s": batch_s / items - alone_s, "resume_s": resume_s,
         "resume_skipped": resumed.skipped, "memory_mib": [round(m, 1) for m in memory if m is not None],
@@ -147,15 +168,57 @@ def resident_mib() -> float | None:
         return None
 
 
+def walk(store: Store, args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    from .bench_walk import walks
+
+    return walks(store, args.generator, px=WALK_PX, frames=args.frames, scratch=scratch)
+
+
+def cluster(store: Store, args: argparse.Namespace, scratch: Path) -> dict[str, Any] | None:
+    """None where Ray is not installed."""
+    from .bench_cluster import clusters
+
+    if importlib.util.find_spec("ray") is None:
+        return None
+    tiny = min(args.items, 300)
+    return clusters(store, args.generator, px=args.size, count=4 * args.count, tiny=tiny, scratch=scratch)
+
+
+MEASURES = {"overlap": overlap, "long": long_batch, "walk": walk, "cluster": cluster}
+
+
 def _tell(value: dict[str, Any], console: Console) -> None:
-    o, n = value["overlap"], value["long"]
+    if o := value.get("overlap"):
+        console.say(
+            f"{o['count']} textures of {o['size']} px with all maps, a texture: generation {o['generate_s']:.3f} s, "
+            f"maps {o['maps_s']:.3f} s, encoding and writing {o['write_s']:.3f} s, together {o['sum_s']:.3f} s; in a "
+            f"batch {o['batch_s']:.3f} s: {o['share']:.2f} of the sum ({o['cpu_share']:.2f} of its processor time), "
+            f"{o['beside_generation']:.2f} of generation alone."
+        )
+    if n := value.get("long"):
+        console.say(
+            f"{n['items']} of {TINY_PX} px: {n['item_s'] * 1000:.1f} ms each, {n['overhead_s'] * 1000:.1f} ms of them "
+            f"the batch's own; resumed when finished in {n['resume_s']:.1f} s; memory along the way "
+            f"{', '.join(f'{m:.0f}' for m in n['memory_mib'])} MiB."
+        )
+    if w := value.get("walk"):
+        told = ", ".join(f"{which} {amount:.2f}" for which, amount in w["flicker"].items())
+        console.say(
+            f"{w['walks']} walks of {w['frames']} frames, {w['px']} px: the largest change is {w['visual']:.2f} of the "
+            f"mean at visual speed, {w['linear']:.2f} at linear; loops close {'exactly' if w['closes'] else 'NOT'}; "
+            f"flicker (0 smooth, 1.73 drawn anew): {told}."
+        )
+    if "cluster" in value:
+        _tell_cluster(value["cluster"], console)
+
+
+def _tell_cluster(c: dict[str, Any] | None, console: Console) -> None:
+    if c is None:
+        console.say("No cluster was measured: pip install 'latent-loom[cluster]'.")
+        return
+    cores = "" if c["cores"] >= 2 else "; this process may use one core, on which two nodes share"
     console.say(
-        f"{o['count']} textures of {o['size']} px with all maps, a texture: generation {o['generate_s']:.3f} s, maps "
-        f"{o['maps_s']:.3f} s, encoding and writing {o['write_s']:.3f} s, together {o['sum_s']:.3f} s; in a batch "
-        f"{o['batch_s']:.3f} s: {o['share']:.2f} of the sum, {o['beside_generation']:.2f} of generation alone."
-    )
-    console.say(
-        f"{n['items']} of {TINY_PX} px: {n['item_s'] * 1000:.1f} ms each, {n['overhead_s'] * 1000:.1f} ms of them the "
-        f"batch's own; resumed when finished in {n['resume_s']:.1f} s; memory along the way "
-        f"{', '.join(f'{m:.0f}' for m in n['memory_mib'])} MiB."
+        f"A Ray cluster here, {c['count']} textures of {c['px']} px with all maps: {c['one_s']:.3f} s each on one node "
+        f"of one core, {c['two_s']:.3f} s on two: {c['speedup']:.2f} times as fast{cores}. Of {TINY_PX} px: "
+        f"{c['tiny_s'] * 1000:.1f} ms each, {c['tiny_here_s'] * 1000:.1f} ms without a cluster."
     )

@@ -37,7 +37,10 @@ class Styles:
     def __init__(self, cluster: Cluster, store: Store, weights: Weights) -> None:
         self.cluster, self.store, self.weights = cluster, store, weights
         self.site = site_of(store, None)
-        self._watch = cluster.ray.remote(num_cpus=0)(Watch).remote()
+        here = cluster.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            cluster.ray.get_runtime_context().get_node_id(), soft=False
+        )  # the one node whose loss ends the batch anyway
+        self._watch = cluster.ray.remote(num_cpus=0, scheduling_strategy=here)(Watch).remote()
         self._make = cluster.ray.remote(max_calls=0, max_retries=RETRIES)(on_node.make_style)
         self._shown: dict[str, Progress] = {}
         self._lock = threading.Lock()
@@ -64,26 +67,29 @@ class Styles:
         )
         arrived = ref.future()
         while not ray.wait([ref], timeout=ASK_S)[0]:
-            self._show(params["name"], job)
+            begun = self._show(params["name"], job)
             if job.cancelled():
                 ray.get(self._watch.stop.remote())
+                if not begun:
+                    ray.cancel(ref)
         made, stopped = result_of(ray, arrived)
         self._add(params["name"], made)
         if stopped is not None:
             raise Cancelled(stopped)
 
-    def _show(self, name: str, job: Job) -> None:
-        """Hand on how far all the styles are that are being trained."""
+    def _show(self, name: str, job: Job) -> bool:
+        """Hand on how far all the styles are that are being trained; whether this one has told anything."""
         told: Progress | None = self.cluster.ray.get(self._watch.told.remote(name))
+        if told is None:
+            return False
         with self._lock:
-            if told is None:
-                return
             self._shown[name] = told
             all_of_them = list(self._shown.values())
-        numbers = told.numbers if len(all_of_them) == 1 else {}
-        stage = name if len(all_of_them) == 1 else f"{len(all_of_them)} styles"
-        done, total = (sum(getattr(one, key) for one in all_of_them) for key in ("done", "total"))
-        job.report(Progress(done=done, total=total, stage=stage, numbers=numbers))
+            alone = len(all_of_them) == 1
+            done, total = (sum(getattr(one, key) for one in all_of_them) for key in ("done", "total"))
+            stage, numbers = (name, told.numbers) if alone else (f"{len(all_of_them)} styles", {})
+            job.report(Progress(done=done, total=total, stage=stage, numbers=numbers))
+        return True
 
     def _files(self, params: Mapping[str, Any]) -> Files:
         """Generator, own CLIPs, and where the run goes on: what there is of it."""

@@ -113,9 +113,11 @@ class Nodes:
         return self._shares[kind]
 
     def _look(self) -> bool:
-        """Read the list of nodes now and then; whether there are any."""
+        """Read the list of nodes now and then; whether there are any. While the head is silent the last one holds."""
         if time.monotonic() - self._looked_s > LOOK_S:
-            self._nodes, self._looked_s = self.cluster.nodes(), time.monotonic()
+            with contextlib.suppress(Exception):
+                self._nodes = self.cluster.nodes()
+            self._looked_s = time.monotonic()
         return bool(self._nodes)
 
     def _hand_on(self, task: Task, arrived: Future[list[Sent]], made: Future[Made]) -> None:

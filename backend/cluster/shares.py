@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MOST_PER_GPU = 4
-"""Processes on one GPU. Assumed: no GPU was measured. Each brings a CUDA context of some 500 MiB."""
+MOST_PER_GPU = 16
+"""Processes on one GPU: maps and encoding take a core hundreds of times as long as generation a GPU (docs/scale.md)."""
 CONTEXT_MIB = 600
+"""Of CUDA in each process. Assumed: no GPU was measured."""
 PROCESS_MIB = 900
 """A worker with PyTorch and a small generator: 724 MiB measured (`bench outputs`, docs/LOG.md)."""
 MEMORY_STEP_MIB = 256

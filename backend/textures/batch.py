@@ -36,6 +36,7 @@ SPELLINGS = {
     "maps": spelling.maps,
     "format": spelling.text,
     "mine": spelling.number,
+    "material": spelling.text,
     "relief": spelling.number,
     "normal": spelling.text,
     "roughness": spelling.number,

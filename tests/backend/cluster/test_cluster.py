@@ -117,7 +117,7 @@ def test_other_versions_of_ray_and_of_packages_are_refused(cluster, ask, tmp_pat
 
     with monkeypatch.context() as patch:
         patch.setattr(ray, "__version__", "2.0.1")
-        with pytest.raises(BadRequest, match=rf"runs Ray \S+ and Python \S+, this machine Ray 2.0.1 and Python"):
+        with pytest.raises(BadRequest, match=r"runs Ray \S+ and Python \S+, this machine Ray 2.0.1 and Python"):
             ask(jobs=JOBS, out=str(tmp_path / "out"), cluster=cluster.address)
     monkeypatch.setattr(connect, "versions_here", lambda: {"latent-loom": "9.9"})
     with pytest.raises(

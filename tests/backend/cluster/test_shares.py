@@ -20,7 +20,8 @@ def test_without_gpus_a_texture_takes_a_core_and_its_memory():
 @pytest.mark.parametrize(
     "nodes, together",
     [
-        ([node(cpus=16, gpus=1, gpu_mib=80_000)], 4),
+        ([node(cpus=32, gpus=1, gpu_mib=80_000)], 16),
+        ([node(cpus=32, gpus=4, gpu_mib=80_000)], 8),
         ([node(cpus=2, gpus=1, gpu_mib=80_000)], 2),
         ([node(cpus=16, gpus=1, gpu_mib=5_000)], 3),
         ([node(cpus=16, gpus=1, gpu_mib=80_000), node(cpus=16, gpus=1, gpu_mib=2_000)], 1),
@@ -30,7 +31,7 @@ def test_without_gpus_a_texture_takes_a_core_and_its_memory():
 def test_textures_share_a_gpu_as_its_memory_and_the_cores_allow(nodes, together):
     share = texture_share(nodes, predicted_mib=500, weights_mib=400)
     assert share.gpus == pytest.approx(1 / together, abs=1e-4) and share.gpus * together <= 1
-    assert slots(nodes[:1], share) == together
+    assert slots(nodes[:1], share) == together * nodes[0].gpus
 
 
 def test_a_style_takes_a_whole_gpu_or_the_threads_that_it_has_here():

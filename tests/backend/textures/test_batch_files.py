@@ -84,7 +84,7 @@ def test_a_bad_file_is_refused_with_its_line(tmp_path, name, text, sentence):
 
 def test_a_manifest_is_a_batch_file_that_makes_the_same_bytes(store, tmp_path):
     text = '[defaults]\nsize=32\nmaps="all"\nrelief=2\n[[items]]\nname="moss"\nstyle="mossy:0.8"\nseeds=[3]\npsi=0.5\n'
-    text += 'normal="directx"\nmix=["7@2"]\ndirections=["d0:2"]\nnoise_seed=4\n'
+    text += 'normal="directx"\nmaterial="metal"\nmix=["7@2"]\ndirections=["d0:2"]\nnoise_seed=4\n'
     text += '[[items]]\nname="strip"\nstyle="snowy"\nseeds=[1,1]\nstrengths=[0.5,1]\nformat="webp"\n'
     first = run_batch(store, read(tmp_path, text), tmp_path / "a")
     again = run_batch(store, BatchSettings.from_file(first.manifest), tmp_path / "b")
@@ -97,6 +97,16 @@ def test_a_manifest_is_a_batch_file_that_makes_the_same_bytes(store, tmp_path):
 
 def _plain(line: str) -> dict:
     return {key: value for key, value in json.loads(line).items() if key != "repeat"}
+
+
+def test_whatever_a_texture_can_be_told_can_be_written_in_a_batch():
+    from dataclasses import fields
+
+    from latent_loom.backend.textures.batch import ITEM_KEYS
+    from latent_loom.backend.textures.generate import GenerateSettings
+
+    spelt = {"styles": "style"}
+    assert {spelt.get(f.name, f.name) for f in fields(GenerateSettings)} <= set(ITEM_KEYS)
 
 
 def test_a_line_whose_style_is_another_one_now_fails_in_a_sentence(store, tmp_path):
