@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+
 import pytest
 import torch
 from latent_loom.backend.adaptation.style import Style, StyleInfo
+from latent_loom.backend.cli.bench_cluster import start_node
 from latent_loom.backend.models.store import Store
 from latent_loom.backend.service.handlers import HANDLERS, Context
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.networks import Generator
 
-STORE_BYTES = 80 << 20
-"""Of each node's object store: Ray's least."""
-TRIES = 3
-"""Ray gives a node 30 s to start, which a busy machine may need more than once."""
+PATIENCE = {"RAY_worker_register_timeout_seconds": "600"}
+"""Ray's with a machine that has much else to do."""
 
 
 @pytest.fixture(scope="module")
@@ -22,27 +24,23 @@ def cluster():
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'latent-loom[cluster]'")
     from latent_loom.backend.cluster.connect import load_ray
 
-    load_ray()
-    from ray.cluster_utils import Cluster
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in PATIENCE.items():
+            patch.setenv(name, value)
+        load_ray()
+        from ray.cluster_utils import Cluster
 
-    made = Cluster()
-    node = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
-    try:
-        _start(made, **node, include_dashboard=False)
-        _start(made, **node)
-        yield made
-    finally:
-        made.shutdown()
-
-
-def _start(cluster, **node) -> None:
-    for left in reversed(range(TRIES)):
+        made = Cluster()
         try:
-            cluster.add_node(**node)
-            return
-        except Exception:
-            if not left:
-                raise
+            start_node(made, cores=1)
+            start_node(made, cores=1)
+            yield made
+        finally:
+            made.shutdown()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)  # Ray drops processes that it has killed
+                del made
+                gc.collect()
 
 
 @pytest.fixture(scope="module")
