@@ -49,7 +49,7 @@ class Nodes:
         self._refs: dict[Future[Made], Any] = {}
         self._shares: dict[Any, Share] = {}
         self._nodes: list[Node] = []
-        self._looked_s = self._usable_s = -float("inf")
+        self._looked_s, self._usable_s = -float("inf"), time.monotonic()
         self._latest: Share | None = None
         self._make = cluster.ray.remote(max_calls=0, max_retries=RETRIES)(on_node.make_texture)
 
