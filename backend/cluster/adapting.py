@@ -127,8 +127,8 @@ class Styles:
             write_atomic(folder / Path(path).name, made[path])
         partial = name[: 64 - len(PARTIAL)] + PARTIAL
         if f"styles/{name}.safetensors" in made and f"styles/{partial}.safetensors" not in made:
-            for path in folder.glob(f"{partial}.*safetensors"):
-                path.unlink(missing_ok=True)
+            for left in folder.glob(f"{partial}.*safetensors"):
+                left.unlink(missing_ok=True)
 
 
 class Watch:

@@ -66,12 +66,13 @@ class Nodes:
 
     def begin(self, task: Task) -> Future[Made]:
         look = task.item.settings
-        self._latest = share = self._share(task)
+        share = self._share(task)
         if self._look() and not slots(self._nodes, share):
             raise OutOfMemory(
                 f"A texture of {look.size[0]}x{look.size[1]} px takes a process of about {share.memory_mib} MiB, which "
                 "no node of the cluster has; make it smaller, or add a larger node."
             )
+        self._latest = share
         placed = self.weights.place(picture_files(self.store, look.generator, look.styles, look.seeds))
         ref = self._make.options(**share.options()).remote(self.site, placed, task)
         made: Future[Made] = Future()

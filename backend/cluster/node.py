@@ -182,7 +182,7 @@ def _put(root: Path, placed: Sequence[Placed]) -> None:
             path = root / one.path
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(path, memoryview(ray.get(one.ref)))
+                write_atomic(path, ray.get(one.ref).tobytes())
 
 
 def _shared(site: Site) -> Path | None:
