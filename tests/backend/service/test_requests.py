@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from latent_loom.backend.adaptation.mapper import MineSettings
 from latent_loom.backend.adaptation.settings import AdaptSettings
+from latent_loom.backend.models.kinds import SeedsWanted
 from latent_loom.backend.service import handlers
 from latent_loom.backend.service.handlers import (
     adaptation,
@@ -33,6 +34,7 @@ SETTINGS = {
     "styles": (style_files.ListRequest,),
     "adapt": (adaptation.AdaptRequest, AdaptSettings),
     "generate": (GenerateSettings, context.OptionalFolder),
+    "seeds": (SeedsWanted,),
     "directions": (DirectionSettings, context.OptionalFolder),
     "walk": (WalkSettings, context.Folder),
     "grid": (GridSettings, context.Folder),
