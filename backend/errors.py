@@ -87,16 +87,18 @@ def not_found(kind: str, name: str, known: Iterable[str], advice: str) -> NotFou
     return NotFound(f"There is no {kind} called {name!r}; {hint} {advice}".strip())
 
 
-def _says_no_memory(error: BaseException) -> bool:
-    """PyTorch's own words where it has no type for it: on a processor (Windows, Linux), on Apple's GPUs."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Also by PyTorch's own words where it has no type for it: on a processor (Windows, Linux), on Apple's GPUs."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory):
+        return True
     words = ("not enough memory", "can't allocate memory", "out of memory")
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 def as_loom_error(error: BaseException) -> LoomError | None:
     """The `LoomError` that tells a user what `error` means, or None where it is a bug of ours."""
-    import torch
-
     from ..stylegan2.errors import CannotExport, CheckpointError, StyleGAN2Error
 
     if isinstance(error, LoomError):
@@ -105,7 +107,7 @@ def as_loom_error(error: BaseException) -> LoomError | None:
         return BadCheckpoint(str(error))
     if isinstance(error, StyleGAN2Error):
         return BadRequest(str(error))
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or _says_no_memory(error):
+    if is_out_of_memory(error):
         return OutOfMemory("There is not enough memory for this; use a smaller size or batch, or close other programs.")
     if isinstance(error, KeyboardInterrupt):
         return Cancelled("Stopped; everything finished so far is kept.")

@@ -122,6 +122,7 @@ class Client:
         self._context: zmq.Context | None = None
         self._socket: zmq.Socket | None = None
         self._monitor: zmq.Socket | None = None
+        self._changed: Callable[[], bool] = lambda: False
         self._kept: list[Event] = []  # for others than the one who waits in `request`
         self._abandoned: set[int] = set()
         self.refused: WrongToken | None = None
@@ -139,7 +140,9 @@ class Client:
             return Address(endpoint=info.address, token=info.token)
 
         first = find()
-        return cls(first.endpoint, first.token, find=find, **options)
+        client = cls(first.endpoint, first.token, find=find, **options)
+        client._changed = _watch(where)
+        return client
 
     # --- what is known ---
 
@@ -314,6 +317,8 @@ class Client:
     def _turn(self, budget_s: float | None) -> list[Event]:
         """One turn of the machine: open, send, drain, and only then judge."""
         events: list[Event] = []
+        if self._machine.state is State.WAITING and self._changed():
+            self._machine.hurry(time.monotonic())  # a backend has just written where it listens
         if self._machine.wants_transport(time.monotonic()):
             events += self._open()
         self._machine.flush(self._send)
@@ -440,3 +445,25 @@ class Client:
             else:
                 events += self._machine.transport_lost(now, f"Nothing answers at {where}; is the backend running?")
         return events
+
+
+def _watch(path: Path) -> Callable[[], bool]:
+    """A function that says whether the file has changed since it was asked last; it looks at most every WAIT_S."""
+
+    def look() -> tuple[int, ...]:
+        try:
+            status = path.stat()
+        except OSError:
+            return ()
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    seen, looked_s = look(), time.monotonic()
+
+    def changed() -> bool:
+        nonlocal seen, looked_s
+        if time.monotonic() - looked_s < WAIT_S:
+            return False
+        before, seen, looked_s = seen, look(), time.monotonic()
+        return bool(seen) and seen != before
+
+    return changed

@@ -26,6 +26,7 @@ from .limits import (
     MAX_DIMENSIONS,
     MAX_FRAME_BYTES,
     MAX_HEADER_BYTES,
+    MAX_ITEMS,
     MAX_MESSAGE_BYTES,
     MAX_NESTING,
     MAX_SPILLED_BYTES,
@@ -67,6 +68,8 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = 
     if arrays:
         fields["arrays"] = [_describe(name, array) for name, array in arrays.items()]
     raw = [np.ascontiguousarray(a).astype(DTYPES[_dtype_name(a)], copy=False).tobytes() for a in arrays.values()]
+    if _count(fields) > MAX_ITEMS:
+        raise TooLargeToSend(f"A message holds at most {MAX_ITEMS:,} values; split the request into smaller ones.")
     packed, spilled = _pack_header(fields)
     frames = [MAGIC, packed, *raw, *spilled]
     if max(map(len, frames)) > MAX_FRAME_BYTES or sum(map(len, frames)) > MAX_MESSAGE_BYTES:
@@ -127,6 +130,13 @@ def plain(value: Any, where: str = "value", depth: int = 1) -> Any:
     raise LocalProtocolError(f"{where} is a {type(value).__name__}, which cannot travel in a header.")
 
 
+def _count(value: Any) -> int:
+    """How many values the other end will count in a plain value."""
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(_count(item) for item in value.values())
+    return 1 + len(value) + sum(map(_count, value)) if isinstance(value, list) else 0
+
+
 def _dtype_name(array: np.ndarray) -> str:
     name = array.dtype.newbyteorder("=").name if isinstance(array, np.ndarray) else type(array).__name__
     if name not in DTYPES:
@@ -173,8 +183,21 @@ def _pack_header(fields: Header) -> tuple[bytes, list[bytes]]:
 
 
 def _unpack(frame: bytes) -> Any:
+    """The value in `frame`. Its values are counted while they are unpacked: a few bytes can say millions of them."""
+    count = 0
+
+    def counted(container: Any) -> Any:
+        nonlocal count
+        count += 1 + len(container)
+        if count > MAX_ITEMS:
+            raise ValueError(f"more than {MAX_ITEMS} values")
+        return container
+
     try:
-        value = msgpack.unpackb(frame, raw=False, strict_map_key=True, use_list=True)
+        value = msgpack.unpackb(
+            frame, raw=False, strict_map_key=True, use_list=True, list_hook=counted, object_hook=counted,
+            max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS,
+        )  # fmt: skip
         _check_plain(value)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
         raise RemoteProtocolError(f"A header is not valid msgpack: {error or type(error).__name__}.") from None
@@ -183,20 +206,22 @@ def _unpack(frame: bytes) -> Any:
 
 def _check_plain(value: Any, depth: int = 0) -> None:
     """Raise ValueError for what msgpack can carry and a header must not: bytes, extension types, bytes as keys."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if type(value) in _LEAVES:
         return
     if depth >= MAX_NESTING:
         raise ValueError(f"nested more than {MAX_NESTING} levels deep")
-    if isinstance(value, list):
+    if isinstance(value, dict):
+        if not set(map(type, value)) <= {str}:
+            raise ValueError("a key is not text")
+        value = list(value.values())
+    elif not isinstance(value, list):
+        raise ValueError(f"a {type(value).__name__} may not stand in a header")
+    if not set(map(type, value)) <= _LEAVES:  # a long list of numbers is through here at once
         for item in value:
             _check_plain(item, depth + 1)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise ValueError("a key is not text")
-            _check_plain(item, depth + 1)
-    else:
-        raise ValueError(f"a {type(value).__name__} may not stand in a header")
+
+
+_LEAVES = {type(None), bool, int, float, str}
 
 
 def _entries(value: Any, field: str) -> list[dict[str, Any]]:

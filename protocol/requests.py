@@ -17,6 +17,7 @@ class RequestType:
     optional    parameters that have a default in the backend
     value       fields of the answer
     idempotent  asking twice does what asking once does: the client asks again by itself when the backend was lost
+    since       the minor version of the protocol that brought it
     """
 
     name: str
@@ -24,6 +25,7 @@ class RequestType:
     optional: tuple[str, ...] = ()
     value: tuple[str, ...] = ()
     idempotent: bool = False
+    since: int = 0
 
 
 _LOOK = (
@@ -176,6 +178,7 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(name="textures", value=("textures",), idempotent=True),
         RequestType(name="delete_texture", required=("name",)),
         RequestType(name="report_style", required=("name", "file"), value=("file", "json", "seconds"), idempotent=True),
+        RequestType(name="free", value=("freed_mib", "kept_mib"), idempotent=True, since=1),
         RequestType(name="shutdown"),
     )
 }

@@ -8,7 +8,6 @@ package. A folder may bring its own word list (`vocabulary.json`), because the b
 from __future__ import annotations
 
 import difflib
-import functools
 import json
 import logging
 import re
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BadCheckpoint, NotFound, PromptError
+from ..models.memory import MODELS
 from .attention import pack_attention
 from .resize import fit_square
 
@@ -155,13 +155,16 @@ def _builtin_names() -> str:
     return ", ".join(BUILTIN_CLIPS)
 
 
-@functools.lru_cache(maxsize=4)
 def load_clip(name: str, device: str = "cpu") -> Clip:
     """A CLIP by name: "builtin", "judge", "local-dir:PATH" or open_clip's "NAME:TAG" ("ViT-B-32:openai").
 
-    Loaded once a process and shared. Raises `NotFound` for a name nobody has, `BadCheckpoint` for weights that cannot
+    Shared, and kept as far as there is room (`models.memory`). Raises `NotFound` for a name nobody has, `BadCheckpoint` for weights that cannot
     be had.
     """
+    return MODELS.device.get(("clip", device, name), lambda: _load_clip(name, device))
+
+
+def _load_clip(name: str, device: str) -> Clip:
     import open_clip
 
     logging.getLogger().setLevel(max(logging.getLogger().level, logging.WARNING))

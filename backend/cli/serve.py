@@ -22,6 +22,14 @@ def add(commands) -> None:
     )  # fmt: skip
     parser.add_argument("--parent-stdin", action="store_true", help="end when standard input ends (the parent died)")
     parser.add_argument("--log-file", type=values.path, metavar="FILE", help="write the log there, not to the terminal")
+    parser.add_argument(
+        "--models-mib", type=values.whole, metavar="MIB",
+        help="memory of the device that loaded models may keep (default: half of a GPU's, a quarter of the machine's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--unload-after", type=values.number, default=900.0, metavar="SECONDS", dest="unload_after_s",
+        help="let go of models that nobody has used for so long; 0 = never (default: 900)",
+    )  # fmt: skip
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -37,6 +45,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         parent_stdin=args.parent_stdin,
         log_file=args.log_file,
         threads=args.threads,
+        models_mib=args.models_mib,
+        unload_after_s=args.unload_after_s,
     )
     serve(settings)
     return {}

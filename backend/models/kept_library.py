@@ -13,6 +13,7 @@ from pathlib import Path
 from ..errors import AlreadyExists, BadCheckpoint, BadRequest, not_found
 from ..textures.kept import KeptInfo, KeptTexture, read_kept_info
 from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
+from .memory import MODELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,6 @@ class KeptLibrary:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.RLock()
-        self._textures: Cache[KeptTexture] = Cache(16)
         self._hashes: Cache[str] = Cache(256)
 
     def entries(self) -> list[KeptEntry]:
@@ -56,7 +56,8 @@ class KeptLibrary:
         """Raises NotFound, BadRequest, BadCheckpoint."""
         path = self.path(name)
         with self._lock:
-            return self._textures.get((name, *stamp(path)), lambda: KeptTexture.load(path))
+            key = ("texture", str(path), *stamp(path))
+            return MODELS.host.get(key, lambda: KeptTexture.load(path), most=16)
 
     def hash(self, name: str) -> str:
         """sha256 hex of the texture's file."""

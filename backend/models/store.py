@@ -5,8 +5,8 @@
     <root>/kept/NAME.safetensors
 
 The folders are read anew at each call, so files may be added or removed beside a running backend. A file that cannot
-be read is listed as broken and stops nobody. Loaded models are kept while their file stays as it is; they are shared,
-so nobody may change their weights (`blend` and `adapt` work on copies).
+be read is listed as broken and stops nobody. Loaded models are kept while their file stays as it is, as far as there is
+room (`memory`); they are shared, so nobody may change their weights (`blend` and `adapt` work on copies).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
 from .headers import Shapes
 from .kept_library import KeptEntry, KeptLibrary
 from .kinds import kind_names
+from .memory import MODELS, nbytes_of
 from .reference import join
 from .style_library import StyleEntry, StyleLibrary
 
@@ -83,9 +84,6 @@ class Store:
         self.library = StyleLibrary(self.root / "styles", builtin.parent / "styles")
         self.textures = KeptLibrary(self.root / "kept")
         self._lock = threading.RLock()
-        self._generators: Cache[Generator] = Cache(3)
-        self._styled: Cache[Generator] = Cache(3)
-        self._directions: Cache[Directions] = Cache(16)
         self._hashes: Cache[str] = Cache(512)
         self._shapes: Cache[Shapes] = Cache(64)
 
@@ -104,14 +102,22 @@ class Store:
         """
         path = self.generator_path(name)
         with self._lock:
-            return self._generators.get((name, *stamp(path)), lambda: self._load_generator(path))
+            size = path.stat().st_size
+
+            def load() -> Generator:
+                MODELS.make_sure(self.device, size, f"Loading the generator {name!r}")
+                return self._load_generator(path)
+
+            key = ("generator", str(self.device), str(path), *stamp(path))
+            return MODELS.device.get(key, load, expected=size)
 
     def directions(self, name: str = BUILTIN, layers: tuple[int, ...] | None = None) -> Directions:
         """The edit directions of the generator called `name`, by all or some of its layers; found once."""
         generator = self.generator(name)
-        key = (name, layers, *stamp(self.generator_path(name)))
+        path = self.generator_path(name)
+        key = ("directions", str(self.device), str(path), *stamp(path), layers)
         with self._lock:
-            return self._directions.get(key, lambda: sefa(generator, layers=layers))
+            return MODELS.device.get(key, lambda: sefa(generator, layers=layers), most=16)
 
     def check_new_generator(self, name: str, *, overwrite: bool = False) -> None:
         """Raise what `add_generator` would for this name, before the work."""
@@ -231,9 +237,15 @@ class Store:
         if not active:
             return base
         stamps = tuple((name, strength, *self.library.stamps(name)) for name, strength in active)
-        key = (generator, *stamp(self.generator_path(generator)), stamps)
+        path, size = self.generator_path(generator), nbytes_of(base)
+        key = ("styled", str(self.device), str(path), *stamp(path), str(self.root), stamps)
+
+        def fold() -> Generator:
+            MODELS.make_sure(self.device, size, f"A copy of the generator {generator!r} with its styles")
+            return blend(base, loaded)
+
         with self._lock:
-            return self._styled.get(key, lambda: blend(base, loaded))
+            return MODELS.device.get(key, fold, expected=size)
 
     def origin(self, generator: str, styles: Sequence[tuple[str, float]] = ()) -> dict[str, Any]:
         """What a picture of this generator and these styles comes from, for provenance: names, strengths, hashes."""

@@ -24,6 +24,7 @@ from ..adaptation.style import THUMBNAIL, Style, delta_shapes, without_mapper
 from ..errors import AlreadyExists, BadCheckpoint, BadRequest, NotFound
 from .files import SUFFIX, Cache, Stamp, check_name, stamp, writing
 from .headers import Shapes, read_header
+from .memory import MODELS
 from .reference import join, split
 from .snapshot_index import SnapshotIndex
 from .style_info import StyleInfo, read_info
@@ -42,7 +43,6 @@ class StyleLibrary:
     def __init__(self, folder: Path, builtin: Path = BUILTIN_STYLES) -> None:
         self.folder, self.builtin = folder, builtin
         self._lock = threading.RLock()
-        self._styles: Cache[Style] = Cache(32)
         self._hashes: Cache[str] = Cache(512)
 
     # Finding and reading
@@ -68,7 +68,8 @@ class StyleLibrary:
         """Raises NotFound, BadRequest (no such name or position), BadCheckpoint."""
         name, iterations = split(reference)
         with self._lock:
-            return self._styles.get((reference, *self.stamps(reference)), lambda: self._load(name, iterations))
+            key = ("style", str(self.path(name)), reference, *self.stamps(reference))
+            return MODELS.host.get(key, lambda: self._load(name, iterations), most=32)
 
     def stamps(self, reference: str) -> tuple[Stamp, ...]:
         """What changes when a file does that the style is read from. Raises NotFound, BadRequest."""

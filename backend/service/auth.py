@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ from ..errors import BadRequest
 
 log = logging.getLogger(__name__)
 
+ANSWERS_A_TURN = 32
+"""A flood of connections must not keep the I/O thread from those who are in."""
+LOG_EVERY_S = 1.0
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
 ZAP_DOMAIN = b"latent-loom"  # without a domain libzmq asks no handler for PLAIN
 
@@ -79,6 +83,7 @@ class Doorkeeper:
         self._curve = curve
         self._keys = tuple(z85.decode(key) for key in sorted(curve.allowed_clients)) if curve else ()
         self.refused = 0
+        self._told_s = -LOG_EVERY_S
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
         self.socket.bind(ZAP_ADDRESS)
@@ -93,8 +98,8 @@ class Doorkeeper:
             router.setsockopt(zmq.CURVE_SECRETKEY, self._curve.secret_key.encode())
 
     def answer(self) -> None:
-        """Answer every waiting request."""
-        while True:
+        """Answer the waiting requests, so many at a time."""
+        for _ in range(ANSWERS_A_TURN):
             try:
                 frames = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
@@ -102,11 +107,16 @@ class Doorkeeper:
             allowed = self._may_enter(frames)
             if not allowed:
                 self.refused += 1
-                log.warning(
-                    "refused a connection from %s", frames[3].decode("ascii", "replace") if len(frames) > 3 else "?"
-                )
+                self._tell(frames[3].decode("ascii", "replace") if len(frames) > 3 else "?")
             status = (b"200", b"OK") if allowed else (b"400", b"refused")
             self.socket.send_multipart([b"1.0", frames[1] if len(frames) > 1 else b"", *status, b"", b""])
+
+    def _tell(self, where: str) -> None:
+        """One line a second, however many knock."""
+        now = time.monotonic()
+        if now - self._told_s >= LOG_EVERY_S:
+            self._told_s = now
+            log.warning("refused a connection from %s (%d so far)", where, self.refused)
 
     def _may_enter(self, frames: Sequence[bytes]) -> bool:
         """frames: version, request id, domain, address, identity, mechanism, credentials..."""

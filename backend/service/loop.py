@@ -24,6 +24,7 @@ from ..job import Job, Progress
 from .auth import Doorkeeper
 from .device import Device
 from .eta import Eta
+from .gate import Gate
 from .handlers import AT_ONCE, AT_THE_DESK, AT_THE_DOOR, HANDLERS, Answer, Context
 from .jobs import Line, Ticket
 from .outbox import Outbox, Wakeup
@@ -46,14 +47,17 @@ class Loop:
         self,
         *,
         router: zmq.Socket,
+        gate: Gate,
         doorkeeper: Doorkeeper,
         wakeup: Wakeup,
         machine: ServerConnection,
         context: Context,
         device: Device,
         stop: threading.Event,
+        unload_after_s: float = 0.0,
     ) -> None:
         self._router = router
+        self._gate = gate
         self._doorkeeper = doorkeeper
         self._wakeup = wakeup
         self._machine = machine
@@ -61,7 +65,10 @@ class Loop:
         self._device = device
         self._stop = stop
         self._outbox = Outbox(wakeup)
-        self._workers = {name: Worker(name, self._handle, self._outbox) for name in ("device", "desk", "door")}
+        self._workers = {
+            name: Worker(name, self._handle, self._outbox, unload_after_s=unload_after_s if name == "device" else 0.0)
+            for name in ("device", "desk", "door")
+        }
         self._lines = {name: Line() for name in self._workers}
         self._etas: dict[Ticket, Eta] = {}
 
@@ -71,7 +78,7 @@ class Loop:
         for worker in self._workers.values():
             worker.start()
         poller = zmq.Poller()
-        for socket in (self._router, self._doorkeeper.socket, self._wakeup.reader):
+        for socket in (self._router, self._gate.monitor, self._doorkeeper.socket, self._wakeup.reader):
             poller.register(socket, zmq.POLLIN)
         while not self._stop.is_set():
             # While something was read there may be more; otherwise sleep until a socket or the bell.
@@ -82,6 +89,7 @@ class Loop:
     def _turn(self) -> bool:
         """Everything that can be done without waiting. True: there may be more to read."""
         self._wakeup.clear()
+        self._gate.look(time.monotonic())
         self._doorkeeper.answer()
         more = self._receive()
         self._take_from_workers()
@@ -106,10 +114,13 @@ class Loop:
     def _receive(self) -> bool:
         for _ in range(MESSAGES_A_TURN):
             try:
-                peer, *frames = self._router.recv_multipart(zmq.NOBLOCK)
+                # Without a copy, since only so it tells by which connection it came.
+                identity = self._router.recv(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return False
+            peer, frames = identity.bytes, self._router.recv_multipart()
             self._act(self._machine.receive(peer, frames, time.monotonic()))
+            self._gate.heard(identity.get(zmq.SRCFD), self._machine.is_greeted(peer))
         return True
 
     def _send_all(self) -> None:

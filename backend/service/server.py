@@ -26,6 +26,7 @@ from ..errors import AddressTaken, BadRequest, CannotWrite
 from . import parent
 from .auth import Doorkeeper
 from .device import find_device, leave_room_for_others
+from .gate import Gate, ask_for_files
 from .handlers import HANDLERS, Context
 from .loop import Loop
 from .neighbour import refuse_to_displace
@@ -50,6 +51,7 @@ def serve(settings: ServeSettings) -> None:
     """
     _start_log(settings)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    ask_for_files()
     stop, orphaned, wakeup = threading.Event(), threading.Event(), Wakeup()
 
     def end() -> None:
@@ -61,12 +63,13 @@ def serve(settings: ServeSettings) -> None:
     doorkeeper = Doorkeeper(zmq_context, token, settings.curve)
     try:
         with _signals(end):
-            router = _bind(zmq_context, doorkeeper, settings.address)
+            router, gate = _bind(zmq_context, doorkeeper, settings.address)
             if settings.parent_stdin:
                 orphaned = parent.watch_parent(end)
             try:
-                ended = _run(settings, router, doorkeeper, wakeup, stop, token, session)
+                ended = _run(settings, router, gate, doorkeeper, wakeup, stop, token, session)
             finally:
+                gate.close()
                 router.close(linger=GOODBYE_MS)
     finally:
         doorkeeper.close()
@@ -84,6 +87,7 @@ def serve(settings: ServeSettings) -> None:
 def _run(
     settings: ServeSettings,
     router: zmq.Socket,
+    gate: Gate,
     doorkeeper: Doorkeeper,
     wakeup: Wakeup,
     stop: threading.Event,
@@ -94,6 +98,7 @@ def _run(
     import open_clip  # noqa: F401  (seconds; later, beside the loop, such an import would hold up a ping for 0.1 s)
 
     from ..adaptation import adapt  # noqa: F401
+    from ..models.memory import MODELS
     from ..models.store import Store  # seconds: PyTorch
 
     if settings.threads is not None:
@@ -104,6 +109,7 @@ def _run(
         leave_room_for_others()
     device = find_device()
     store = Store(settings.data, device=device.torch_name)
+    MODELS.set_budget(store.device, settings.models_mib)
     machine = ServerConnection(
         session=session,
         describe=lambda: {
@@ -117,12 +123,14 @@ def _run(
     context = Context(store=store)
     loop = Loop(
         router=router,
+        gate=gate,
         doorkeeper=doorkeeper,
         wakeup=wakeup,
         machine=machine,
         context=context,
         device=device,
         stop=stop,
+        unload_after_s=settings.unload_after_s,
     )
     address = router.getsockopt_string(zmq.LAST_ENDPOINT)
     info = connection_file.ConnectionInfo(address=address, token=token, pid=os.getpid(), session=session)
@@ -142,8 +150,8 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.safetensors") if not path.name.startswith("."))
 
 
-def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> zmq.Socket:
-    """A ROUTER that lets in whom the doorkeeper allows. Raises AddressTaken, BadRequest."""
+def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> tuple[zmq.Socket, Gate]:
+    """A ROUTER that lets in whom the doorkeeper allows, and its gate. Raises AddressTaken, BadRequest."""
     router = context.socket(zmq.ROUTER)
     for option, value in (
         (zmq.LINGER, 0),
@@ -159,9 +167,11 @@ def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> zmq.Soc
     ):
         router.setsockopt(option, value)
     doorkeeper.secure(router)
+    gate = Gate(router)
     try:
         router.bind(address)
     except zmq.ZMQError as error:
+        gate.close()
         router.close()
         if error.errno == zmq.EADDRINUSE:
             raise AddressTaken(
@@ -169,7 +179,7 @@ def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> zmq.Soc
                 "use that one, stop it, or take another port (port 0: any free one)."
             ) from None
         raise BadRequest(f"Cannot listen on {address} ({error.strerror}); use tcp://127.0.0.1:0.") from None
-    return router
+    return router, gate
 
 
 @contextmanager

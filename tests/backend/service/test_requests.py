@@ -54,6 +54,7 @@ SETTINGS = {
     "keep": (KeepSettings,),
     "textures": (context.Nothing,),
     "delete_texture": (kept.TextureName,),
+    "free": (context.Nothing,),
     "report_style": (reporting.ReportRequest,),
 }
 

@@ -1,0 +1,104 @@
+"""How many connections there are, and for how long one may say nothing: what the ROUTER itself does not bound.
+
+libzmq takes every connection, and one that stays silent after its handshake is a socket for ever. Its monitor tells
+which file descriptors were accepted and which have gone; each message tells by which one it came. A connection over
+`limits.MAX_CONNECTIONS`, or without a hello for `limits.HELLO_WITHIN_S`, is shut down; libzmq then sees its end and
+cleans up. (Handshakes that do not finish are libzmq's own business: HANDSHAKE_IVL.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from ...protocol import limits
+
+log = logging.getLogger(__name__)
+
+EVENTS_A_TURN = 512
+LOG_EVERY_S = 1.0
+FILES_WANTED = 4096
+"""Connections, model files, and what PyTorch opens. Some systems give a process 256 unless it asks for more."""
+
+
+class Gate:
+    """Make one before the ROUTER binds. The I/O thread alone uses it; the time is passed in."""
+
+    def __init__(
+        self,
+        router: zmq.Socket,
+        *,
+        most: int = limits.MAX_CONNECTIONS,
+        hello_within_s: float = limits.HELLO_WITHIN_S,
+    ) -> None:
+        self._router, self._most, self._hello_within_s = router, most, hello_within_s
+        self._silent: dict[int, float] = {}  # file descriptor -> when it was accepted
+        self._greeted: set[int] = set()
+        self._port = 0
+        self._told_s = -LOG_EVERY_S
+        self.closed = 0
+        self.monitor = router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self.monitor.linger = 0
+
+    def __len__(self) -> int:
+        return len(self._silent) + len(self._greeted)
+
+    def look(self, now: float) -> None:
+        """Take note of who came and went, and close what is over the limits."""
+        for _ in range(EVENTS_A_TURN):
+            try:
+                seen = parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))
+            except zmq.Again:
+                break
+            fd = seen["value"]
+            self._silent.pop(fd, None)
+            self._greeted.discard(fd)
+            if seen["event"] == zmq.EVENT_ACCEPTED:
+                self._silent[fd] = now
+                if len(self) > self._most:
+                    self._close(fd, now, f"there are {self._most} already")
+        late = [fd for fd, since in self._silent.items() if now - since > self._hello_within_s]
+        for fd in late:
+            self._close(fd, now, f"it said no hello in {self._hello_within_s:g} s")
+
+    def heard(self, fd: int, greeted: bool) -> None:
+        """A message came by this connection, from a client that is greeted by now, or not."""
+        if greeted and self._silent.pop(fd, None) is not None:
+            self._greeted.add(fd)
+
+    def _close(self, fd: int, now: float, reason: str) -> None:
+        """Shut the connection down, if the number is still that of one of ours: it may have ended, and be used anew."""
+        self._silent.pop(fd, None)
+        self.closed += 1
+        if now - self._told_s >= LOG_EVERY_S:
+            self._told_s = now
+            log.warning("closed a connection: %s (%d so far)", reason, self.closed)
+        self._port = self._port or int(self._router.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+        with contextlib.suppress(OSError):
+            ours = socket.socket(fileno=os.dup(fd))
+            with ours:
+                if ours.getsockname()[1] == self._port and ours.getpeername():
+                    ours.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with contextlib.suppress(zmq.ZMQError):
+            self._router.disable_monitor()
+        self.monitor.close()
+
+
+def ask_for_files() -> None:
+    """Let this process have more files open, where the system allows it."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
