@@ -7,6 +7,7 @@
     + AlreadyExists            already_exists   a name is taken
     + CannotWrite              cannot_write     a folder or file cannot be written
     + BadCheckpoint            bad_checkpoint   a model file is truncated, foreign, unsafe or unsupported
+    |   + Damaged              bad_checkpoint   a file of the store is not what was written
     + DownloadFailed   download_failed  a file cannot be fetched, or not now; what came of it is kept
     + OutOfMemory              out_of_memory    the device has too little memory for this
     + NonFinite                non_finite       an adaptation diverged
@@ -50,6 +51,10 @@ class CannotWrite(LoomError):
 
 class BadCheckpoint(LoomError):
     code = "bad_checkpoint"
+
+
+class Damaged(BadCheckpoint):
+    """A file of ours that was whole once: the store moves it aside (`models.integrity`)."""
 
 
 class DownloadFailed(LoomError):

@@ -4,9 +4,9 @@
 
 After every kill: the client has learnt of it; what it waited for ends exactly once (with BackendLost, unless asking
 twice does no harm: then it may be answered by the next backend); every style, snapshot, generator and kept texture
-loads whole; every file under a real name in the output folders is whole; the client is welcomed by the next backend. A killed
-adaptation that had reported a snapshot is gone on with, now and then up to its end. Prints a table; exit code 1 where
-anything did not hold. `--fresh` starts each backend as a process of its own (seconds each), not from a nursery.
+loads whole; every file under a real name in the output folders is whole; the client is welcomed by the next backend. A
+killed adaptation that had reported a snapshot is gone on with, now and then up to its end. Prints a table; exit code 1
+where anything did not hold. `--fresh` starts each backend as a process of its own (seconds each), not from a nursery.
 """
 
 from __future__ import annotations

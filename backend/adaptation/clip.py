@@ -158,7 +158,9 @@ def _builtin_names() -> str:
 def load_clip(name: str, device: str = "cpu") -> Clip:
     """A CLIP by name: "builtin", "judge", "local-dir:PATH" or open_clip's "NAME:TAG" ("ViT-B-32:openai").
 
-    Shared, and kept as far as there is room (`models.memory`). Raises `NotFound` for a name nobody has, `BadCheckpoint` for weights that cannot
+    Shared, and kept as far as there is room (`models.memory`).
+
+    Raises `NotFound` for a name nobody has, `BadCheckpoint` for weights that cannot
     be had.
     """
     return MODELS.device.get(("clip", device, name), lambda: _load_clip(name, device))

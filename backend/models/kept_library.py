@@ -13,6 +13,7 @@ from pathlib import Path
 from ..errors import AlreadyExists, BadCheckpoint, BadRequest, not_found
 from ..textures.kept import KeptInfo, KeptTexture, read_kept_info
 from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
+from .integrity import moving_aside
 from .memory import MODELS
 
 
@@ -57,7 +58,11 @@ class KeptLibrary:
         path = self.path(name)
         with self._lock:
             key = ("texture", str(path), *stamp(path))
-            return MODELS.host.get(key, lambda: KeptTexture.load(path), most=16)
+            return MODELS.host.get(key, lambda: self._load(path), most=16)
+
+    def _load(self, path: Path) -> KeptTexture:
+        with moving_aside(path, self.folder):
+            return KeptTexture.load(path)
 
     def hash(self, name: str) -> str:
         """sha256 hex of the texture's file."""

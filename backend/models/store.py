@@ -23,13 +23,14 @@ from ...protocol.data_folder import data_folder
 from ...stylegan2.checkpoints.hashing import generator_hash
 from ...stylegan2.checkpoints.native import Header, load_generator, read_header, save_generator
 from ...stylegan2.directions import Directions, sefa
-from ...stylegan2.errors import CheckpointError
+from ...stylegan2.errors import CheckpointError, TruncatedCheckpoint
 from ...stylegan2.networks import Generator
 from ..adaptation.style import Style, blend
-from ..errors import AlreadyExists, BadCheckpoint, BadRequest, NotFound, not_found
+from ..errors import AlreadyExists, BadCheckpoint, BadRequest, Damaged, NotFound, not_found
 from . import headers
 from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
 from .headers import Shapes
+from .integrity import moving_aside
 from .kept_library import KeptEntry, KeptLibrary
 from .kinds import kind_names
 from .memory import MODELS, nbytes_of
@@ -269,10 +270,16 @@ class Store:
         return path
 
     def _load_generator(self, path: Path) -> Generator:
-        try:
-            return load_generator(path).to(self.device).eval()
-        except CheckpointError as error:
-            raise BadCheckpoint(str(error)) from error
+        with moving_aside(path, self.root / "generators"):
+            try:
+                generator, wanted = load_generator(path), read_header(path).metadata.get(HASH_KEY)
+            except TruncatedCheckpoint as error:
+                raise Damaged(str(error)) from error
+            except CheckpointError as error:
+                raise BadCheckpoint(str(error)) from error
+            if wanted is not None and generator_hash(generator) != wanted:
+                raise Damaged(f"The generator {path.name} is damaged: its numbers are not those that were written.")
+        return generator.to(self.device).eval()
 
     def _generator_entry(self, name: str, path: Path) -> GeneratorEntry:
         common: dict[str, Any] = {"name": name, "path": path, "builtin": path == self.builtin}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadCheckpoint
+from ..errors import BadCheckpoint, Damaged
 from .headers import FileHeader, read_header
 
 METADATA_KEY = "latent_loom_style"
@@ -80,7 +80,7 @@ def info_of(header: FileHeader, file_name: str) -> StyleInfo:
     try:
         return StyleInfo.from_json(header.metadata[METADATA_KEY])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadCheckpoint(f"The style file {file_name} is damaged; get it again or train the style again.") from error
+        raise Damaged(f"The style file {file_name} is damaged; get it again or train the style again.") from error
 
 
 def _check(info: StyleInfo) -> None:

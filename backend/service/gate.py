@@ -82,7 +82,8 @@ class Gate:
         with contextlib.suppress(OSError):
             ours = socket.socket(fileno=os.dup(fd))
             with ours:
-                if ours.getsockname()[1] == self._port and ours.getpeername():
+                name = ours.getsockname()  # a text, where it is a socket of another family
+                if isinstance(name, tuple) and name[1] == self._port and ours.getpeername():
                     ours.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:

@@ -98,6 +98,7 @@ def _run(
     import open_clip  # noqa: F401  (seconds; later, beside the loop, such an import would hold up a ping for 0.1 s)
 
     from ..adaptation import adapt  # noqa: F401
+    from ..models.integrity import tidy
     from ..models.memory import MODELS
     from ..models.store import Store  # seconds: PyTorch
 
@@ -110,6 +111,7 @@ def _run(
     device = find_device()
     store = Store(settings.data, device=device.torch_name)
     MODELS.set_budget(store.device, settings.models_mib)
+    notices = tidy(store.root)
     machine = ServerConnection(
         session=session,
         describe=lambda: {
@@ -118,6 +120,7 @@ def _run(
             "generators": ["builtin"] * store.builtin.exists() + _names(store.root / "generators"),
             "styles": _names(store.root / "styles"),
             "capabilities": sorted(HANDLERS),
+            "notices": notices or None,
         },
     )
     context = Context(store=store)
