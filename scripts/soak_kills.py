@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -322,7 +323,15 @@ class Soak:
         kill(self.pid)
 
 
-def soak(folder: Path, *, kills: int, seed: int, fresh: bool, only: list[str] | None = None) -> dict[str, Tally]:
+def soak(
+    folder: Path,
+    *,
+    kills: int,
+    seed: int,
+    fresh: bool = False,
+    only: Sequence[str] = (),
+    minutes: float = math.inf,
+) -> dict[str, Tally]:
     """`kills` kills, the kinds in turn in a shuffled order; what came of them, by kind."""
     starter = Plain() if fresh else Nursery()
     run = Soak(Home(folder), starter, seed)
@@ -331,7 +340,10 @@ def soak(folder: Path, *, kills: int, seed: int, fresh: bool, only: list[str] | 
             run.kinds = {name: run.kinds[name] for name in only}
         run.calibrate()
         names: list[str] = []
+        until_s = time.monotonic() + 60 * minutes
         for _ in range(kills):
+            if time.monotonic() > until_s:
+                break
             if not names:
                 names = list(run.kinds)
                 run.random.shuffle(names)
@@ -361,12 +373,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many, and report what was done")
     parser.add_argument("--fresh", action="store_true", help="a process of its own for every backend")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="kept afterwards (default: a temporary one)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="loom-kills-") as temporary:
-        tallies = soak(args.folder or Path(temporary), kills=args.kills, seed=args.seed, fresh=args.fresh)
+        folder = args.folder or Path(temporary)
+        tallies = soak(folder, kills=args.kills, seed=args.seed, fresh=args.fresh, minutes=args.minutes)
     print(report(tallies))
     for name, tally in tallies.items():
         for sentence in tally.wrong:

@@ -15,7 +15,7 @@ from latent_loom.protocol.client import Client
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.networks import Generator
 
-START_LIMIT_S = 120.0
+START_LIMIT_S = 600.0
 FAKE = Path(__file__).with_name("fake_backend.py")
 
 

@@ -25,7 +25,7 @@ REAL = {
     "name": "real", "source": "stone", "target": "mossy stone", "generator": "small", "batch": 2, "iterations": 2,
     "overwrite": True,
 }  # fmt: skip
-WAIT_S = 120
+WAIT_S = 300
 
 
 def idle(client):
