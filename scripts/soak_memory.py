@@ -147,9 +147,8 @@ def main() -> int:
     late = curve[len(curve) // 4 :]
     tenth = max(1, len(late) // 10)
     grown = sum(late[-tenth:]) / tenth - sum(late[:tenth]) / tenth
-    print(
-        f"\n{len(curve)} jobs; from the first quarter on it grew by {grown:.1f} MiB, {1024 * grown / len(late):.1f} KiB a job"
-    )
+    share = 1024 * grown / len(late)
+    print(f"\n{len(curve)} jobs; from the first quarter on {grown:.1f} MiB more, {share:.1f} KiB a job")
     rows = [[name, len(w), f"{1000 * sorted(w)[len(w) // 2]:.1f}", f"{1000 * max(w):.1f}"] for name, w in waits.items()]
     print(table(rows, ["beside", "pings", "median ms", "worst ms"]))
     if args.json:

@@ -80,7 +80,8 @@ def store(tmp_path) -> Store:
 @pytest.fixture(scope="session")
 def shared_backend(tmp_path_factory):
     """One backend for all tests that leave it as they found it."""
-    running = Backend(prepared(tmp_path_factory.mktemp("home"))).wait_until_ready()
+    home = prepared(tmp_path_factory.mktemp("home"))
+    running = Backend(home, environment={"GRACE_S": "2"}).wait_until_ready()
     yield running
     running.close()
 

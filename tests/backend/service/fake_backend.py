@@ -5,12 +5,13 @@ other source is adapted in earnest.
 
 Faults, by the environment: SMALL_BUFFERS (a peer that does not read is dropped soon), SHORT_TIMES (heartbeats of tenths
 of a second), JUMPING_CLOCK (the system's clock leaps by a day whenever it is read), OBEY_PERMISSIONS (root, too, may
-not write where the permissions forbid it). The kind "run_out" makes the device run out of memory for so many `times`.
+not write where the permissions forbid it), GRACE_S (for how long a vanished client's work goes on). The kind "run_out" makes the device run out of memory for so many `times`.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import random
 import sys
@@ -165,6 +166,8 @@ if __name__ == "__main__":
         time.time = leap
     if "SHORT_TIMES" in os.environ:
         limits.HEARTBEAT_INTERVAL_MS, limits.HEARTBEAT_TIMEOUT_MS, limits.HEARTBEAT_TTL_MS = 200, 600, 600
+    if "GRACE_S" in os.environ:
+        server.ServerConnection = functools.partial(server.ServerConnection, grace_s=float(os.environ["GRACE_S"]))
     HANDLERS["adapt"] = fake_adapt
     if "SMALL_BUFFERS" in os.environ:
         server.QUEUED_MESSAGES, limits.MAX_QUEUED_BYTES = 2, 4 << 20
