@@ -442,6 +442,17 @@ class ServerConnection:
 
     # --- ends ---
 
+    def disconnected(self, peer: Peer, now: float) -> list[Event]:
+        """The peer's connection ended. If it waits for something, that goes on for the grace time: it may come back."""
+        state = self._peers.get(peer)
+        if state is None:
+            return []
+        if not state.pending and not state.outbox:
+            return self._leave(peer, "has gone")
+        if state.gone_since is None:
+            state.gone_since = now
+        return []
+
     def peer_gone(self, peer: Peer, reason: str = "vanished") -> list[Event]:
         """The transport knows that the peer has left."""
         return self._leave(peer, reason) if peer in self._peers else []

@@ -1,7 +1,8 @@
 """How many connections there are, and for how long one may say nothing: what the ROUTER itself does not bound.
 
 libzmq takes every connection, and one that stays silent after its handshake is a socket for ever. Its monitor tells
-which file descriptors were accepted and which have gone; each message tells by which one it came. A connection over
+which file descriptors were accepted and which have gone; each message tells by which one it came. So the loop also
+hears at once of clients that have left, of which a ROUTER says nothing before it sends to them. A connection over
 `limits.MAX_CONNECTIONS`, or without a hello for `limits.HELLO_WITHIN_S`, is shut down; libzmq then sees its end and
 cleans up. (Handshakes that do not finish are libzmq's own business: HANDSHAKE_IVL.)
 """
@@ -38,7 +39,8 @@ class Gate:
     ) -> None:
         self._router, self._most, self._hello_within_s = router, most, hello_within_s
         self._silent: dict[int, float] = {}  # file descriptor -> when it was accepted
-        self._greeted: set[int] = set()
+        self._greeted: dict[int, bytes] = {}  # file descriptor -> whose connection it is
+        self._newest: dict[bytes, int] = {}  # the other way round; a client that comes back has a new one
         self._port = 0
         self._told_s = -LOG_EVERY_S
         self.closed = 0
@@ -48,8 +50,9 @@ class Gate:
     def __len__(self) -> int:
         return len(self._silent) + len(self._greeted)
 
-    def look(self, now: float) -> None:
-        """Take note of who came and went, and close what is over the limits."""
+    def look(self, now: float) -> list[bytes]:
+        """Take note of who came and went, and close what is over the limits; the clients whose connection ended."""
+        left = []
         for _ in range(EVENTS_A_TURN):
             try:
                 seen = parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))
@@ -57,7 +60,10 @@ class Gate:
                 break
             fd = seen["value"]
             self._silent.pop(fd, None)
-            self._greeted.discard(fd)
+            peer = self._greeted.pop(fd, None)
+            if peer is not None and self._newest.get(peer) == fd:
+                del self._newest[peer]
+                left.append(peer)
             if seen["event"] == zmq.EVENT_ACCEPTED:
                 self._silent[fd] = now
                 if len(self) > self._most:
@@ -65,11 +71,13 @@ class Gate:
         late = [fd for fd, since in self._silent.items() if now - since > self._hello_within_s]
         for fd in late:
             self._close(fd, now, f"it said no hello in {self._hello_within_s:g} s")
+        return left
 
-    def heard(self, fd: int, greeted: bool) -> None:
-        """A message came by this connection, from a client that is greeted by now, or not."""
+    def heard(self, fd: int, peer: bytes, greeted: bool) -> None:
+        """A message of `peer` came by this connection; it is greeted by now, or not."""
         if greeted and self._silent.pop(fd, None) is not None:
-            self._greeted.add(fd)
+            self._greeted[fd] = peer
+            self._newest[peer] = fd
 
     def _close(self, fd: int, now: float, reason: str) -> None:
         """Shut the connection down, if the number is still that of one of ours: it may have ended, and be used anew."""

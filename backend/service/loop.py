@@ -89,9 +89,11 @@ class Loop:
     def _turn(self) -> bool:
         """Everything that can be done without waiting. True: there may be more to read."""
         self._wakeup.clear()
-        self._gate.look(time.monotonic())
         self._doorkeeper.answer()
         more = self._receive()
+        now = time.monotonic()
+        for peer in self._gate.look(now):  # after what they had said was read
+            self._act(self._machine.disconnected(peer, now))
         self._take_from_workers()
         self._act(self._machine.tick(time.monotonic()))
         self._send_all()
@@ -120,7 +122,7 @@ class Loop:
                 return False
             peer, frames = identity.bytes, self._router.recv_multipart()
             self._act(self._machine.receive(peer, frames, time.monotonic()))
-            self._gate.heard(identity.get(zmq.SRCFD), self._machine.is_greeted(peer))
+            self._gate.heard(identity.get(zmq.SRCFD), peer, self._machine.is_greeted(peer))
         return True
 
     def _send_all(self) -> None:

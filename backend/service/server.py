@@ -7,6 +7,7 @@ started the process waits for the file to appear or for the process to exit, and
 
 from __future__ import annotations
 
+import gc
 import logging
 import logging.handlers
 import os
@@ -102,6 +103,8 @@ def _run(
     from ..models.memory import MODELS
     from ..models.store import Store  # seconds: PyTorch
 
+    gc.collect()
+    gc.freeze()  # what was imported stays anyway; looking through it again and again would hold up pings for 0.1 s
     if settings.threads is not None:
         import torch
 

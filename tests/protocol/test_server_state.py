@@ -154,6 +154,19 @@ def test_one_client_too_many_is_told_so_and_gets_in_when_another_has_left():
     assert kinds(wire.greet("c")) == ["PeerJoined"]
 
 
+def test_a_client_whose_connection_ended_leaves_at_once_unless_it_waits_for_something():
+    wire = Wire(max_peers=2)
+    wire.greet("idle"), wire.greet("waiting")
+    wire.ask(1, peer="waiting")
+    wire.hears(), wire.hears("idle"), wire.hears("waiting")
+    assert kinds(wire.machine.disconnected("idle", wire.now)) == ["PeerLeft"]
+    assert wire.machine.disconnected("waiting", wire.now) == [] == wire.machine.disconnected("nobody", wire.now)
+    assert kinds(wire.greet("new")) == ["PeerJoined"]
+    wire.outcome = Sending.GONE
+    wire.turn(limits.GRACE_S / 2)
+    assert kinds(wire.turn(limits.GRACE_S)) == ["RequestWithdrawn", "PeerLeft"]
+
+
 def test_a_request_that_carries_too_much_is_answered_and_its_client_stays():
     wire = Wire(max_request_bytes=1000)
     wire.greet()

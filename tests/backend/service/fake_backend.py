@@ -5,7 +5,8 @@ other source is adapted in earnest.
 
 Faults, by the environment: SMALL_BUFFERS (a peer that does not read is dropped soon), SHORT_TIMES (heartbeats of tenths
 of a second), JUMPING_CLOCK (the system's clock leaps by a day whenever it is read), OBEY_PERMISSIONS (root, too, may
-not write where the permissions forbid it), GRACE_S (for how long a vanished client's work goes on). The kind "run_out" makes the device run out of memory for so many `times`.
+not write where the permissions forbid it), GRACE_S (for how long a vanished client's work goes on). The kind "run_out"
+makes the device run out of memory for so many `times`.
 """
 
 from __future__ import annotations

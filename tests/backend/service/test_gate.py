@@ -17,27 +17,31 @@ class Door:
         self.context = zmq.Context()
         self.router = self.context.socket(zmq.ROUTER)
         self.router.linger = 0
+        self.router.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self.gate = Gate(self.router, **limits)
         self.port = self.router.bind_to_random_port("tcp://127.0.0.1")
         self.later_s = 0.0
         self.sockets = []
+        self.left: list[bytes] = []
 
     def turn(self, seconds=0.5):
         """Half a second of the I/O thread's turns."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            self.gate.look(time.monotonic() + self.later_s)
+            self.left += self.gate.look(time.monotonic() + self.later_s)
             while self.router.poll(10):
                 identity = self.router.recv(copy=False)
                 said = self.router.recv_multipart()
-                self.gate.heard(identity.get(zmq.SRCFD), said == [b"hello"])
+                self.gate.heard(identity.get(zmq.SRCFD), identity.bytes, said == [b"hello"])
 
     def knock(self):
         self.sockets.append(socket.create_connection(("127.0.0.1", self.port), timeout=5))
         return self.sockets[-1]
 
-    def client(self, *words):
+    def client(self, *words, identity=b""):
         self.sockets.append(self.context.socket(zmq.DEALER))
+        if identity:
+            self.sockets[-1].setsockopt(zmq.IDENTITY, identity)
         self.sockets[-1].linger = 0
         self.sockets[-1].connect(f"tcp://127.0.0.1:{self.port}")
         for word in words:
@@ -115,3 +119,17 @@ def test_only_connections_of_ours_are_shut_down(door):
         here.turn(0.1)
         a.send(b"x")
         assert b.recv(1) == b"x" and here.gate.closed == 1
+
+
+def test_a_client_that_leaves_is_named_at_once_and_one_that_came_back_meanwhile_is_not(door):
+    here = door(most=10, hello_within_s=60)
+    first = here.client(b"hello", identity=b"moss")
+    here.turn(0.2)
+    again = here.client(b"hello", identity=b"moss")  # the same client by a new connection, as after a broken cable
+    here.turn(0.2)
+    first.close()
+    here.turn(0.3)
+    assert here.left == []
+    again.close()
+    here.turn(0.3)
+    assert here.left == [b"moss"] and len(here.gate) == 0
