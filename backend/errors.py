@@ -79,6 +79,13 @@ class AddressTaken(LoomError):
     code = "address_taken"
 
 
+NO_COLOURS = (
+    "The generator makes numbers that are no colours (not finite): its file is damaged, or a style, a direction or psi "
+    "pushes it too far; use smaller strengths, or import the generator again."
+)
+"""What `NonFinite` says of pictures."""
+
+
 def not_found(kind: str, name: str, known: Iterable[str], advice: str) -> NotFound:
     """`NotFound` for a `kind` ("style") called `name`, offering the nearest of the `known` names."""
     known = sorted(known)

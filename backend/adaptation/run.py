@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ...stylegan2.networks import Generator
-from ..errors import BadCheckpoint, BadRequest, NonFinite, OutOfMemory, is_out_of_memory
+from ..errors import NO_COLOURS, BadCheckpoint, BadRequest, NonFinite, OutOfMemory, is_out_of_memory
 from ..models.memory import MODELS
 from .aims import Pictures, find_aim
 from .clip import Clip, check_prompt, load_clip
@@ -89,6 +89,8 @@ class Adaptation:
             self.subject.checkpointing = checkpointing
         self._fixed = self.subject.fixed(MEASURED_LATENTS)
         self._fixed_source = self._pictures(None, self._fixed)
+        if not self._fixed_source.isfinite().all():
+            raise NonFinite(NO_COLOURS)
         aims = {c.name: find_aim(c, settings, pictures, self._fixed_source) for c in [*self.clips, self.judge]}
         self.aims = [aims[clip.name] for clip in self.clips]
         self._judge_aim = aims[self.judge.name]

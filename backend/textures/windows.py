@@ -21,7 +21,7 @@ from torch import Tensor
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.inputs import Grid, SynthesisInputs
 from ...stylegan2.networks import Generator, Partway
-from ..errors import NonFinite, is_out_of_memory
+from ..errors import NO_COLOURS, NonFinite, is_out_of_memory
 from ..models.memory import MODELS
 
 log = logging.getLogger(__name__)
@@ -101,10 +101,7 @@ def synthesize(generator: Generator, ws: Tensor, inputs: SynthesisInputs, paddin
 def _finite(picture: np.ndarray) -> np.ndarray:
     """The picture, or NonFinite: rounded to bytes, such numbers would be any colour."""
     if not all(np.isfinite(rows).all() for rows in np.array_split(picture, 1 + picture.size // CHECKED_AT_ONCE)):
-        raise NonFinite(
-            "The generator makes numbers that are no colours (not finite): its file is damaged, or a style, a "
-            "direction or psi pushes it too far; use smaller strengths, or import the generator again."
-        )
+        raise NonFinite(NO_COLOURS)
     return picture
 
 

@@ -162,6 +162,7 @@ def test_a_client_whose_connection_ended_leaves_at_once_unless_it_waits_for_some
     assert kinds(wire.machine.disconnected("idle", wire.now)) == ["PeerLeft"]
     assert wire.machine.disconnected("waiting", wire.now) == [] == wire.machine.disconnected("nobody", wire.now)
     assert kinds(wire.greet("new")) == ["PeerJoined"]
+    wire.hears("new")
     wire.outcome = Sending.GONE
     wire.turn(limits.GRACE_S / 2)
     assert kinds(wire.turn(limits.GRACE_S)) == ["RequestWithdrawn", "PeerLeft"]

@@ -28,11 +28,11 @@ class Door:
         """Half a second of the I/O thread's turns."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            self.left += self.gate.look(time.monotonic() + self.later_s)
             while self.router.poll(10):
                 identity = self.router.recv(copy=False)
                 said = self.router.recv_multipart()
                 self.gate.heard(identity.get(zmq.SRCFD), identity.bytes, said == [b"hello"])
+            self.left += self.gate.look(time.monotonic() + self.later_s)
 
     def knock(self):
         self.sockets.append(socket.create_connection(("127.0.0.1", self.port), timeout=5))
