@@ -3,8 +3,8 @@
 params {"source": KIND, ...} choose the work; every kind looks at its cancel between steps, but for "stubborn". Any
 other source is adapted in earnest.
 
-Faults, by the environment: SMALL_BUFFERS (a peer that does not read is dropped soon), SHORT_TIMES (heartbeats of tenths
-of a second), JUMPING_CLOCK (the system's clock leaps by a day whenever it is read), OBEY_PERMISSIONS (root, too, may
+Faults, by the environment: SMALL_BUFFERS (a peer that does not read is dropped soon), SHORT_TIMES (a silent end is given up
+after two seconds), JUMPING_CLOCK (the system's clock leaps by a day whenever it is read), OBEY_PERMISSIONS (root, too, may
 not write where the permissions forbid it), GRACE_S (for how long a vanished client's work goes on). The kind "run_out"
 makes the device run out of memory for so many `times`.
 """
@@ -166,7 +166,7 @@ if __name__ == "__main__":
     if "JUMPING_CLOCK" in os.environ:
         time.time = leap
     if "SHORT_TIMES" in os.environ:
-        limits.HEARTBEAT_INTERVAL_MS, limits.HEARTBEAT_TIMEOUT_MS, limits.HEARTBEAT_TTL_MS = 200, 600, 600
+        limits.HEARTBEAT_INTERVAL_MS, limits.HEARTBEAT_TIMEOUT_MS, limits.HEARTBEAT_TTL_MS = 500, 2000, 2000
     if "GRACE_S" in os.environ:
         server.ServerConnection = functools.partial(server.ServerConnection, grace_s=float(os.environ["GRACE_S"]))
     HANDLERS["adapt"] = fake_adapt
