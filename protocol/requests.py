@@ -91,6 +91,7 @@ REQUESTS: dict[str, RequestType] = {
             optional=("generator", "count", "start"),
             value=("seeds",),
             idempotent=True,
+            since=1,
         ),
         RequestType(
             name="directions",

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from latent_loom.backend.adaptation.mapper import MineSettings
 from latent_loom.backend.adaptation.settings import AdaptSettings
+from latent_loom.backend.models.kinds import SeedsWanted
 from latent_loom.backend.service import handlers
 from latent_loom.backend.service.handlers import (
     adaptation,
@@ -55,6 +56,7 @@ SETTINGS = {
     "textures": (context.Nothing,),
     "delete_texture": (kept.TextureName,),
     "free": (context.Nothing,),
+    "seeds": (SeedsWanted,),
     "report_style": (reporting.ReportRequest,),
 }
 
