@@ -3,10 +3,10 @@
 params {"source": KIND, ...} choose the work; every kind looks at its cancel between steps, but for "stubborn". Any
 other source is adapted in earnest.
 
-Faults, by the environment: SMALL_BUFFERS (a peer that does not read is dropped soon), SHORT_TIMES (a silent end is given
-up after two seconds), JUMPING_CLOCK (the system's clock leaps by a day whenever it is read), OBEY_PERMISSIONS (root,
-too, may not write where the permissions forbid it), GRACE_S (for how long a vanished client's work goes on). The kind
-"run_out" makes the device run out of memory for so many `times`.
+Faults, by the environment: SMALL_BUFFERS (a peer that does not read is dropped soon), SHORT_TIMES (a silent end is
+given up after two seconds), JUMPING_CLOCK (the system's clock leaps by a day whenever it is read), OBEY_PERMISSIONS
+(root, too, may not write where the permissions forbid it), GRACE_S (for how long a vanished client's work goes on). The
+kind "run_out" makes the device run out of memory for so many `times`.
 """
 
 from __future__ import annotations
