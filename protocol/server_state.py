@@ -271,8 +271,8 @@ class ServerConnection:
             older = [i for i, p in state.pending.items() if p.slot == request.slot and not p.running]
             for id in older:
                 events += self._end_early(peer, id, "superseded", "A newer request in the same slot replaced this one.")
-        if (sentence := self._too_much(state, nbytes)) is not None:
-            self._answer(peer, request.id, "busy", sentence, retryable=True)
+        if (full := self._too_much(state, nbytes)) is not None:
+            self._answer(peer, request.id, "busy", full, retryable=True)
             return events
         state.pending[request.id] = _Pending(slot=request.slot, nbytes=nbytes)
         return [*events, RequestArrived(peer, request)]

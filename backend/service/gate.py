@@ -41,6 +41,7 @@ class Gate:
         self._silent: dict[int, float] = {}  # file descriptor -> when it was accepted
         self._greeted: dict[int, bytes] = {}  # file descriptor -> whose connection it is
         self._newest: dict[bytes, int] = {}  # the other way round; a client that comes back has a new one
+        self._left: list[bytes] = []
         self._port = 0
         self._told_s = -LOG_EVERY_S
         self.closed = 0
@@ -50,9 +51,19 @@ class Gate:
     def __len__(self) -> int:
         return len(self._silent) + len(self._greeted)
 
-    def look(self, now: float) -> list[bytes]:
-        """Take note of who came and went, and close what is over the limits; the clients whose connection ended."""
-        left = []
+    def look(self, now: float) -> None:
+        """Take note of who came and went, and close what is over the limits."""
+        self._take_note(now)
+        late = [fd for fd, since in self._silent.items() if now - since > self._hello_within_s]
+        for fd in late:
+            self._close(fd, now, f"it said no hello in {self._hello_within_s:g} s")
+
+    def left(self) -> list[bytes]:
+        """The clients whose connection has ended since the last call, and who have no other by now."""
+        left, self._left = self._left, []
+        return [peer for peer in left if peer not in self._newest]
+
+    def _take_note(self, now: float) -> None:
         for _ in range(EVENTS_A_TURN):
             try:
                 seen = parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))
@@ -63,21 +74,21 @@ class Gate:
             peer = self._greeted.pop(fd, None)
             if peer is not None and self._newest.get(peer) == fd:
                 del self._newest[peer]
-                left.append(peer)
+                self._left.append(peer)
             if seen["event"] == zmq.EVENT_ACCEPTED:
                 self._silent[fd] = now
                 if len(self) > self._most:
                     self._close(fd, now, f"there are {self._most} already")
-        late = [fd for fd, since in self._silent.items() if now - since > self._hello_within_s]
-        for fd in late:
-            self._close(fd, now, f"it said no hello in {self._hello_within_s:g} s")
-        return left
 
-    def heard(self, fd: int, peer: bytes, greeted: bool) -> None:
+    def heard(self, fd: int, peer: bytes, greeted: bool, now: float) -> None:
         """A message of `peer` came by this connection; it is greeted by now, or not."""
-        if greeted and self._silent.pop(fd, None) is not None:
-            self._greeted[fd] = peer
-            self._newest[peer] = fd
+        if not greeted:
+            return
+        if fd not in self._silent and self._greeted.get(fd) != peer:
+            self._take_note(now)  # that it was accepted was told before its first message, and not read yet
+        self._silent.pop(fd, None)
+        self._greeted[fd] = peer
+        self._newest[peer] = fd
 
     def _close(self, fd: int, now: float, reason: str) -> None:
         """Shut the connection down, if the number is still that of one of ours: it may have ended, and be used anew."""

@@ -90,10 +90,10 @@ class Loop:
         """Everything that can be done without waiting. True: there may be more to read."""
         self._wakeup.clear()
         self._doorkeeper.answer()
+        self._gate.look(time.monotonic())
         more = self._receive()
-        now = time.monotonic()
-        for peer in self._gate.look(now):  # after what they had said was read
-            self._act(self._machine.disconnected(peer, now))
+        for peer in self._gate.left():  # after what they had said was read
+            self._act(self._machine.disconnected(peer, time.monotonic()))
         self._take_from_workers()
         self._act(self._machine.tick(time.monotonic()))
         self._send_all()
@@ -122,7 +122,7 @@ class Loop:
                 return False
             peer, frames = identity.bytes, self._router.recv_multipart()
             self._act(self._machine.receive(peer, frames, time.monotonic()))
-            self._gate.heard(identity.get(zmq.SRCFD), peer, self._machine.is_greeted(peer))
+            self._gate.heard(identity.get(zmq.SRCFD), peer, self._machine.is_greeted(peer), time.monotonic())
         return True
 
     def _send_all(self) -> None:

@@ -23,16 +23,21 @@ class Door:
         self.later_s = 0.0
         self.sockets = []
         self.left: list[bytes] = []
+        self.late_to_look = False
 
     def turn(self, seconds=0.5):
         """Half a second of the I/O thread's turns."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
+            now = time.monotonic() + self.later_s
+            if not self.late_to_look:
+                self.gate.look(now)
             while self.router.poll(10):
                 identity = self.router.recv(copy=False)
                 said = self.router.recv_multipart()
-                self.gate.heard(identity.get(zmq.SRCFD), identity.bytes, said == [b"hello"])
-            self.left += self.gate.look(time.monotonic() + self.later_s)
+                self.gate.heard(identity.get(zmq.SRCFD), identity.bytes, said == [b"hello"], now)
+            self.gate.look(now)
+            self.left += self.gate.left()
 
     def knock(self):
         self.sockets.append(socket.create_connection(("127.0.0.1", self.port), timeout=5))
@@ -121,8 +126,11 @@ def test_only_connections_of_ours_are_shut_down(door):
         assert b.recv(1) == b"x" and here.gate.closed == 1
 
 
-def test_a_client_that_leaves_is_named_at_once_and_one_that_came_back_meanwhile_is_not(door):
+@pytest.mark.parametrize("late_to_look", [False, True])
+def test_a_client_that_leaves_is_named_at_once_and_one_that_came_back_meanwhile_is_not(door, late_to_look):
+    """late_to_look: a message is read before it was noted that its connection was accepted."""
     here = door(most=10, hello_within_s=60)
+    here.late_to_look = late_to_look
     first = here.client(b"hello", identity=b"moss")
     here.turn(0.2)
     again = here.client(b"hello", identity=b"moss")  # the same client by a new connection, as after a broken cable
