@@ -166,7 +166,7 @@ class Store:
     def generator_header(self, name: str) -> Header:
         """What its file says about itself. Raises NotFound, BadRequest, BadCheckpoint."""
         try:
-            return read_header(self._generator_path(name))
+            return read_header(self.generator_path(name))
         except CheckpointError as error:
             raise BadCheckpoint(str(error)) from error
 
