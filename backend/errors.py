@@ -3,12 +3,13 @@
     LoomError                  .code  .retryable; str() is one sentence that says what to do
     + BadRequest               bad_request      a parameter is missing, malformed or out of range
     + PromptError              bad_prompt       a prompt is empty, equal to the other, or unknown to the CLIP
+    + Forbidden                forbidden        this client may not ask this, or not with that path
     + NotFound                 not_found        no such generator, style or file; near names are offered
     + AlreadyExists            already_exists   a name is taken
     + CannotWrite              cannot_write     a folder or file cannot be written
     + BadCheckpoint            bad_checkpoint   a model file is truncated, foreign, unsafe or unsupported
     |   + Damaged              bad_checkpoint   a file of the store is not what was written
-    + DownloadFailed   download_failed  a file cannot be fetched, or not now; what came of it is kept
+    + DownloadFailed           download_failed  a file cannot be fetched, or not now; what came of it is kept
     + OutOfMemory              out_of_memory    the device has too little memory for this
     + NonFinite                non_finite       an adaptation diverged
     + Cancelled                cancelled        the user stopped it; what was finished is kept
@@ -35,6 +36,10 @@ class BadRequest(LoomError):
 
 class PromptError(LoomError):
     code = "bad_prompt"
+
+
+class Forbidden(LoomError):
+    code = "forbidden"
 
 
 class NotFound(LoomError):

@@ -65,6 +65,9 @@ USERNAME = b"latent-loom"
 WAIT_S = 0.1
 """Longest single wait inside `poll`, so that backoff and time limits are kept."""
 
+LARGE_BYTES = 64 * 1024
+"""From here on a frame is not copied."""
+
 BROKEN = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
 REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH
 FOREIGN = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -137,10 +140,13 @@ class Client:
 
         def find() -> Address:
             info = connection_file.read(where)
-            return Address(endpoint=info.address, token=info.token)
+            return Address(
+                endpoint=info.address, token=info.token, server_key=info.server_key, client_keys=info.client_keys
+            )
 
         first = find()
-        client = cls(first.endpoint, first.token, find=find, **options)
+        keys = {"server_key": first.server_key, "client_keys": first.client_keys}
+        client = cls(first.endpoint, first.token, find=find, **{**keys, **options})
         client._changed = _watch(where)
         return client
 
@@ -394,7 +400,8 @@ class Client:
         if self._socket is None:
             return False
         try:
-            self._socket.send_multipart(frames, flags=zmq.NOBLOCK)
+            # Without a copy of what is large: the frames are the machine's own and never change.
+            self._socket.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
         except zmq.ZMQError:
             # EAGAIN: later. EHOSTUNREACH and the like: the monitor says so, and the machine starts anew.
             return False
@@ -405,10 +412,12 @@ class Client:
         deadline = None if budget_s is None else time.monotonic() + budget_s
         while self._socket is not None and self._machine.state in (State.GREETING, State.READY):
             try:
-                frames = self._socket.recv_multipart(flags=zmq.NOBLOCK)
+                parts = self._socket.recv_multipart(flags=zmq.NOBLOCK, copy=False)
             except zmq.ZMQError:
                 return True
             was_ready = self.connected
+            # An array is a view of a frame; small frames are not worth keeping libzmq's buffer for.
+            frames = [part.bytes if len(part) < LARGE_BYTES else part.buffer for part in parts]
             events += self._machine.receive(frames, time.monotonic())
             if self.connected and not was_ready:
                 self.refused = None

@@ -260,7 +260,7 @@ class ClientConnection:
         self._reason = reason
         return events + ([] if error is None else self._fail_all(error))
 
-    def receive(self, raw: Sequence[bytes], now: float) -> list[Event]:
+    def receive(self, raw: Sequence[frames.Frame], now: float) -> list[Event]:
         """Take one message of the backend. One that breaks the contract costs the backend its connection."""
         if self.state not in (State.GREETING, State.READY):
             return []

@@ -245,17 +245,17 @@ SERVER_TYPES: dict[str, type] = {
 """Every type on the wire with its class, by who sends it."""
 
 
-def encode(message: Message) -> frames.Frames:
-    """The frames of a message.
+def encode(message: Message, *, copy: bool = True) -> frames.Frames:
+    """The frames of a message; copy: see `frames.encode`.
 
     Raises  LocalProtocolError, TooLargeToSend
     """
     names = ["type", *(f.name for f in dataclasses.fields(message) if f.name not in ("type", "arrays"))]
     header = {name: getattr(message, name) for name in names if getattr(message, name) is not None}
-    return frames.encode(header, getattr(message, "arrays", None))
+    return frames.encode(header, getattr(message, "arrays", None), copy=copy)
 
 
-def decode(raw: Sequence[bytes], *, sender: Literal["client", "server"]) -> Message | Unknown:
+def decode(raw: Sequence[frames.Frame], *, sender: Literal["client", "server"]) -> Message | Unknown:
     """The message in `raw`, which `sender` sent.
 
     Raises  RemoteProtocolError, and nothing else, whatever the bytes are

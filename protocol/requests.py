@@ -51,7 +51,10 @@ REQUESTS: dict[str, RequestType] = {
     for request in (
         RequestType(
             name="status",
-            value=("state", "device", "memory_mib", "jobs", "queued", "version"),
+            value=(
+                *("state", "device", "memory_mib", "jobs", "queued", "version"),
+                *("uptime_s", "resident_mib", "device_mib", "clients", "ended", "refused"),
+            ),
             idempotent=True,
         ),
         RequestType(name="models", value=("generators", "clips", "methods", "presets"), idempotent=True),

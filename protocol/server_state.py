@@ -137,6 +137,7 @@ class ServerConnection:
     session   names this life of the process; a client that meets another one knows that its requests are lost
     describe  the rest of `welcome`: device, memory_mib, generators, styles, capabilities; asked at each hello
     grace_s   how long a vanished peer's requests go on, so that it may come back for them
+    refusal   (an attribute) a sentence where this peer may not ask this; it is answered `forbidden`
     """
 
     def __init__(
@@ -164,13 +165,14 @@ class ServerConnection:
         self._max_pending_bytes = max_pending_bytes
         self._max_request_bytes = max_request_bytes
         self._grace_s = grace_s
+        self.refusal: Callable[[Peer, messages.Request], str | None] = lambda peer, request: None
         self._now = 0.0
         self._peers: dict[Peer, _PeerState] = {}
         self._strangers: dict[Peer, deque[_Outgoing]] = {}  # answers to those who are not greeted
 
     # --- from the peers ---
 
-    def receive(self, peer: Peer, raw: Sequence[bytes], now: float) -> list[Event]:
+    def receive(self, peer: Peer, raw: Sequence[frames.Frame], now: float) -> list[Event]:
         """Take one message of `peer` (its frames without the identity)."""
         try:
             message = messages.decode(raw, sender="client")
@@ -255,6 +257,9 @@ class ServerConnection:
     def _accept(self, peer: Peer, state: _PeerState, request: messages.Request, nbytes: int) -> list[Event]:
         if self.closing:
             self._answer(peer, request.id, "shutting_down", "The backend is closing; start it again.", retryable=True)
+            return []
+        if (sentence := self.refusal(peer, request)) is not None:
+            self._answer(peer, request.id, "forbidden", sentence, retryable=False)
             return []
         if request.type == "shutdown":
             self._put(peer, messages.Result(id=request.id))
@@ -363,7 +368,10 @@ class ServerConnection:
         value: Mapping[str, Any] | None = None,
         arrays: Mapping[str, np.ndarray] | None = None,
     ) -> bool:
-        """End a request well. An answer over the size limits becomes the error `too_large`. False: nobody waits."""
+        """End a request well. An answer over the size limits becomes the error `too_large`. False: nobody waits.
+
+        arrays  must not change any more: they leave without a copy
+        """
         return self._finish(peer, id, messages.Result(id=id, value=value or {}, arrays=arrays or {}))
 
     def fail(self, peer: Peer, id: int, code: str, message: str, *, retryable: bool = False) -> bool:
@@ -375,7 +383,7 @@ class ServerConnection:
         if not self.is_pending(peer, id):
             return False
         try:
-            raw = messages.encode(end)
+            raw = messages.encode(end, copy=False)
         except TooLargeToSend as error:
             raw = messages.encode(messages.Error(id=id, code="too_large", message=str(error)))
         del self._peers[peer].pending[id]

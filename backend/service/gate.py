@@ -4,7 +4,7 @@ libzmq takes every connection, and one that stays silent after its handshake is 
 which file descriptors were accepted and which have gone; each message tells by which one it came. So the loop also
 hears at once of clients that have left, of which a ROUTER says nothing before it sends to them. A connection over
 `limits.MAX_CONNECTIONS`, or without a hello for `limits.HELLO_WITHIN_S`, is shut down; libzmq then sees its end and
-cleans up. (Handshakes that do not finish are libzmq's own business: HANDSHAKE_IVL.)
+cleans up. (Handshakes that do not finish are libzmq's own business: HANDSHAKE_IVL; what is sent in one, the porch's.)
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from ...protocol import limits
+from .journal import about
+from .porch import Porch
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +35,12 @@ class Gate:
     def __init__(
         self,
         router: zmq.Socket,
+        porch: Porch | None = None,
         *,
         most: int = limits.MAX_CONNECTIONS,
         hello_within_s: float = limits.HELLO_WITHIN_S,
     ) -> None:
+        self._porch = porch or Porch()
         self._router, self._most, self._hello_within_s = router, most, hello_within_s
         self._silent: dict[int, float] = {}  # file descriptor -> when it was accepted
         self._greeted: dict[int, bytes] = {}  # file descriptor -> whose connection it is
@@ -47,6 +51,11 @@ class Gate:
         self.closed = 0
         self.monitor = router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self.monitor.linger = 0
+
+    @property
+    def shut_out(self) -> int:
+        """Connections that were ended from here."""
+        return self.closed + self._porch.shut_out
 
     def __len__(self) -> int:
         return len(self._silent) + len(self._greeted)
@@ -71,21 +80,24 @@ class Gate:
                 break
             fd = seen["value"]
             self._silent.pop(fd, None)
+            self._porch.left(fd)
             peer = self._greeted.pop(fd, None)
             if peer is not None and self._newest.get(peer) == fd:
                 del self._newest[peer]
                 self._left.append(peer)
             if seen["event"] == zmq.EVENT_ACCEPTED:
                 self._silent[fd] = now
+                self._porch.arrived(fd)
                 if len(self) > self._most:
                     self._close(fd, now, f"there are {self._most} already")
 
     def heard(self, fd: int, peer: bytes, greeted: bool, now: float) -> None:
         """A message of `peer` came by this connection; it is greeted by now, or not."""
-        if not greeted:
-            return
         if fd not in self._silent and self._greeted.get(fd) != peer:
             self._take_note(now)  # that it was accepted was told before its first message, and not read yet
+        self._porch.left(fd)  # it passed the handshake
+        if not greeted:
+            return
         self._silent.pop(fd, None)
         self._greeted[fd] = peer
         self._newest[peer] = fd
@@ -96,7 +108,8 @@ class Gate:
         self.closed += 1
         if now - self._told_s >= LOG_EVERY_S:
             self._told_s = now
-            log.warning("closed a connection: %s (%d so far)", reason, self.closed)
+            log.warning("closed a connection: %s (%d so far)", reason, self.closed,
+                        extra=about("closed", reason=reason, count=self.closed))  # fmt: skip
         self._port = self._port or int(self._router.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
         with contextlib.suppress(OSError):
             ours = socket.socket(fileno=os.dup(fd))
@@ -106,6 +119,7 @@ class Gate:
                     ours.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        self._porch.close()
         with contextlib.suppress(zmq.ZMQError):
             self._router.disable_monitor()
         self.monitor.close()

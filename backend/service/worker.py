@@ -12,6 +12,7 @@ from ..errors import LoomError, OutOfMemory, as_loom_error
 from ..job import Job, Progress
 from .handlers import Answer
 from .jobs import Ticket
+from .journal import about
 from .outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -43,12 +44,21 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         while (ticket := self._next()) is not None:
-            began_s = time.monotonic()
+            ticket.began_s = time.monotonic()
             answer = self._answer(ticket)
-            outcome = answer.code if isinstance(answer, LoomError) else "done"
-            seconds = time.monotonic() - began_s
-            log.info("job type=%s id=%d outcome=%s seconds=%.2f", ticket.type, ticket.id, outcome, seconds)
+            self._tell(ticket, answer)
             self._outbox.finish(ticket, answer)
+
+    def _tell(self, ticket: Ticket, answer: Answer | LoomError) -> None:
+        outcome = answer.code if isinstance(answer, LoomError) else "done"
+        began_s = ticket.began_s if ticket.began_s is not None else ticket.put_s
+        waited_s, seconds = began_s - ticket.put_s, time.monotonic() - began_s
+        fields = {"client": ticket.peer.hex()[:8], "user": ticket.user, "id": ticket.id, "type": ticket.type}
+        fields |= {"outcome": outcome, "waited_s": round(waited_s, 3), "seconds": round(seconds, 3)}
+        log.info(
+            "job type=%s id=%d outcome=%s seconds=%.2f", ticket.type, ticket.id, outcome, seconds,
+            extra=about("job_ended", **fields),
+        )  # fmt: skip
 
     def _next(self) -> Ticket | None:
         """The next ticket; None at the end."""
