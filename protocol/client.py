@@ -183,13 +183,16 @@ class Client:
         *,
         arrays: Mapping[str, np.ndarray] | None = None,
         slot: str | None = None,
+        copy: bool = True,
     ) -> int:
         """Make a request and return its id; it ends in exactly one Finished or Failed out of `poll`.
+
+        copy    False: the arrays are sent as they lie there, and must not change before the request has ended
 
         Works without a connection too: it is sent once there is one, or fails after `patience_s`.
         Raises  LocalProtocolError: an unknown type, or something that cannot travel
         """
-        id = self._machine.request(type, params, arrays=arrays, slot=slot)
+        id = self._machine.request(type, params, arrays=arrays, slot=slot, copy=copy)
         self._machine.flush(self._send)
         return id
 

@@ -173,15 +173,18 @@ class ClientConnection:
         *,
         arrays: Mapping[str, np.ndarray] | None = None,
         slot: str | None = None,
+        copy: bool = True,
     ) -> int:
         """Queue a request for sending and return its id.
+
+        copy  False: the arrays do not change before the request has ended
 
         Raises  LocalProtocolError: an unknown type, or something that cannot travel
         """
         if self.state is State.CLOSED:
             raise LocalProtocolError("The connection is closed.")
         message = messages.Request(type=type, id=self._next_id, slot=slot, params=params or {}, arrays=arrays or {})
-        raw = messages.encode(message)
+        raw = messages.encode(message, copy=copy)
         self._next_id += 1
         self._pending[message.id] = _Pending(message, raw)
         self._on_wire[message.id] = message.id

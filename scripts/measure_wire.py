@@ -93,7 +93,7 @@ def rate_of_service(
     while sum(back) < count * len(clients):
         for n, client in enumerate(clients):
             while sent[n] < count and sent[n] - back[n] < under_way:
-                client.send(type, params, arrays=arrays)
+                client.send(type, params, arrays=arrays, copy=False)
                 sent[n] += 1
             wait = 0.05 if len(clients) == 1 else 0.0
             for event in client.poll(wait):

@@ -70,6 +70,6 @@ def resident_mib() -> float:
 def device_mib() -> float:
     """Memory of the GPU that PyTorch holds in this process; 0 on a processor, or before PyTorch is there."""
     torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+    if torch is None or not torch.cuda.is_initialized():  # asking for the driver anew takes a millisecond
         return 0.0
     return torch.cuda.memory_reserved() / 2**20
