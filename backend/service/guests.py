@@ -24,4 +24,6 @@ def refusal(user: str, type: str, params: Mapping[str, Any]) -> str | None:
         return "Which program runs on the backend's machine is its owner's choice; ask without `blender` and `addon`."
     if type == "batch" and params.get("detach"):
         return "A batch that outlives its client is for the owner; ask without `detach`."
+    if type == "batch" and params.get("cluster") is not None:
+        return "Which cluster this backend works with is its owner's choice; ask without `cluster`."
     return None

@@ -20,7 +20,7 @@ ATTRIBUTES = {
 MAY = {
     ("backend/cli/bench_adaptation_worker.py", "exec"): "runs a checkout that the user names, to compare with it",
     ("backend/cli/bench_adaptation_worker.py", "compile"): "the same",
-    ("backend/cluster/connect.py", "__import__"): "looks whether a cluster's machine has modules that we name",
+    ("backend/cluster/connect.py", "__import__"): "imports ray, by a name that stands in the source",
 }
 """Never reached from the service; each with its reason."""
 

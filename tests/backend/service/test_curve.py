@@ -81,6 +81,7 @@ def test_the_status_says_who_is_who(guarded, visitor, friend):
         ("import", {"name": "x", "url": "http://127.0.0.1:1/x.pkl"}),
         ("asset_library", {"folder": "/tmp", "blender": "/bin/sh"}),
         ("batch", {"out": "/tmp/x", "jobs": {"items": []}, "detach": True}),
+        ("batch", {"out": "/tmp/x", "jobs": {"items": []}, "cluster": "10.0.0.1:6379"}),
     ],
 )
 def test_what_reaches_past_the_service_is_the_owners(visitor, type, params):
