@@ -4,6 +4,7 @@
     errors           the error tree
     frames           header and arrays <-> a list of byte strings
     messages         the typed messages and the table of requests
+    versions         what ends of different versions agree on
     client_state     the client's side of a connection, without sockets or clocks
     server_state     the server's side of all its connections, without sockets or clocks
     data_folder      where the user's data live
@@ -16,5 +17,5 @@ This module imports nothing, so that versions can be read where msgpack is missi
 VERSION = "0.1.0"
 """Version of the distribution, of the extension and of the backend; pyproject.toml says the same (tested)."""
 
-PROTOCOL = (1, 0)
+PROTOCOL = (1, 1)
 """(major, minor) of the wire. A minor version only adds; ends of different major versions refuse each other."""

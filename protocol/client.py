@@ -65,6 +65,9 @@ USERNAME = b"latent-loom"
 WAIT_S = 0.1
 """Longest single wait inside `poll`, so that backoff and time limits are kept."""
 
+LARGE_BYTES = 64 * 1024
+"""From here on a frame is not copied."""
+
 BROKEN = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
 REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH
 FOREIGN = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -122,6 +125,7 @@ class Client:
         self._context: zmq.Context | None = None
         self._socket: zmq.Socket | None = None
         self._monitor: zmq.Socket | None = None
+        self._changed: Callable[[], bool] = lambda: False
         self._kept: list[Event] = []  # for others than the one who waits in `request`
         self._abandoned: set[int] = set()
         self.refused: WrongToken | None = None
@@ -136,10 +140,15 @@ class Client:
 
         def find() -> Address:
             info = connection_file.read(where)
-            return Address(endpoint=info.address, token=info.token)
+            return Address(
+                endpoint=info.address, token=info.token, server_key=info.server_key, client_keys=info.client_keys
+            )
 
         first = find()
-        return cls(first.endpoint, first.token, find=find, **options)
+        keys = {"server_key": first.server_key, "client_keys": first.client_keys}
+        client = cls(first.endpoint, first.token, find=find, **{**keys, **options})
+        client._changed = _watch(where)
+        return client
 
     # --- what is known ---
 
@@ -174,13 +183,16 @@ class Client:
         *,
         arrays: Mapping[str, np.ndarray] | None = None,
         slot: str | None = None,
+        copy: bool = True,
     ) -> int:
         """Make a request and return its id; it ends in exactly one Finished or Failed out of `poll`.
+
+        copy    False: the arrays are sent as they lie there, and must not change before the request has ended
 
         Works without a connection too: it is sent once there is one, or fails after `patience_s`.
         Raises  LocalProtocolError: an unknown type, or something that cannot travel
         """
-        id = self._machine.request(type, params, arrays=arrays, slot=slot)
+        id = self._machine.request(type, params, arrays=arrays, slot=slot, copy=copy)
         self._machine.flush(self._send)
         return id
 
@@ -314,6 +326,8 @@ class Client:
     def _turn(self, budget_s: float | None) -> list[Event]:
         """One turn of the machine: open, send, drain, and only then judge."""
         events: list[Event] = []
+        if self._machine.state is State.WAITING and self._changed():
+            self._machine.hurry(time.monotonic())  # a backend has just written where it listens
         if self._machine.wants_transport(time.monotonic()):
             events += self._open()
         self._machine.flush(self._send)
@@ -389,7 +403,8 @@ class Client:
         if self._socket is None:
             return False
         try:
-            self._socket.send_multipart(frames, flags=zmq.NOBLOCK)
+            # Without a copy of what is large: the frames are the machine's own and never change.
+            self._socket.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
         except zmq.ZMQError:
             # EAGAIN: later. EHOSTUNREACH and the like: the monitor says so, and the machine starts anew.
             return False
@@ -400,10 +415,12 @@ class Client:
         deadline = None if budget_s is None else time.monotonic() + budget_s
         while self._socket is not None and self._machine.state in (State.GREETING, State.READY):
             try:
-                frames = self._socket.recv_multipart(flags=zmq.NOBLOCK)
+                parts = self._socket.recv_multipart(flags=zmq.NOBLOCK, copy=False)
             except zmq.ZMQError:
                 return True
             was_ready = self.connected
+            # An array is a view of a frame; small frames are not worth keeping libzmq's buffer for.
+            frames = [part.bytes if len(part) < LARGE_BYTES else part.buffer for part in parts]
             events += self._machine.receive(frames, time.monotonic())
             if self.connected and not was_ready:
                 self.refused = None
@@ -440,3 +457,25 @@ class Client:
             else:
                 events += self._machine.transport_lost(now, f"Nothing answers at {where}; is the backend running?")
         return events
+
+
+def _watch(path: Path) -> Callable[[], bool]:
+    """A function that says whether the file has changed since it was asked last; it looks at most every WAIT_S."""
+
+    def look() -> tuple[int, ...]:
+        try:
+            status = path.stat()
+        except OSError:
+            return ()
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    seen, looked_s = look(), time.monotonic()
+
+    def changed() -> bool:
+        nonlocal seen, looked_s
+        if time.monotonic() - looked_s < WAIT_S:
+            return False
+        before, seen, looked_s = seen, look(), time.monotonic()
+        return bool(seen) and seen != before
+
+    return changed

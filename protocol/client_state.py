@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from . import PROTOCOL, VERSION, frames, limits, messages
+from . import PROTOCOL, VERSION, frames, limits, messages, versions
 from .errors import BackendLost, LocalProtocolError, RemoteProtocolError, RequestError, request_error
 from .requests import REQUESTS
 
@@ -139,15 +139,27 @@ class ClientConnection:
         self._outbox: deque[tuple[int | None, frames.Frames]] = deque()  # with the id of a request
         self._next_id = 1
         self._pings: dict[int, float] = {}
+        self._due: list[Event] = []  # for the next tick
         self._attempts = 0
         self._reason = ""
         # deadlines; all move when the caller was blocked
         self._next_attempt = now
         self._greeted_by = now
+        self._opened_at = now
+        self._silent = False  # something listens there, and says nothing
         self._next_ping = now
         self._last_tick = now
 
     # --- the user's side ---
+
+    @property
+    def minor(self) -> int:
+        """The minor version of the protocol that both ends know; ours before the first welcome."""
+        return PROTOCOL[1] if self.welcome is None else min(PROTOCOL[1], self.welcome.protocol[1])
+
+    def hurry(self, now: float) -> None:
+        """A backend has just appeared: do not sit out the backoff."""
+        self._next_attempt = min(self._next_attempt, now)
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -161,20 +173,23 @@ class ClientConnection:
         *,
         arrays: Mapping[str, np.ndarray] | None = None,
         slot: str | None = None,
+        copy: bool = True,
     ) -> int:
         """Queue a request for sending and return its id.
+
+        copy  False: the arrays do not change before the request has ended
 
         Raises  LocalProtocolError: an unknown type, or something that cannot travel
         """
         if self.state is State.CLOSED:
             raise LocalProtocolError("The connection is closed.")
         message = messages.Request(type=type, id=self._next_id, slot=slot, params=params or {}, arrays=arrays or {})
-        raw = messages.encode(message)
+        raw = messages.encode(message, copy=copy)
         self._next_id += 1
         self._pending[message.id] = _Pending(message, raw)
         self._on_wire[message.id] = message.id
         if self.state is State.READY:
-            self._send_request(message.id)
+            self._due += self._send_request(message.id)
         # somebody waits now: do not sit out a long backoff
         self._next_attempt = min(self._next_attempt, self._last_tick + limits.BACKOFF_FIRST_S)
         return message.id
@@ -221,6 +236,7 @@ class ClientConnection:
             raise LocalProtocolError(f"A transport was opened while {self.state.value}.")
         self.state = State.GREETING
         self._greeted_by = now + limits.HELLO_TIMEOUT_S
+        self._opened_at = now
         self._say_hello()
 
     def transport_lost(self, now: float, reason: str, *, error: BackendLost | None = None) -> list[Event]:
@@ -232,6 +248,8 @@ class ClientConnection:
         if self.state is State.CLOSED:
             return []
         was = self.state
+        # Where nobody listens a connection is refused at once.
+        self._silent = was is State.GREETING and now - self._opened_at > limits.BLOCKED_S
         self.state = State.WAITING
         self._outbox.clear()
         self._pings.clear()
@@ -245,7 +263,7 @@ class ClientConnection:
         self._reason = reason
         return events + ([] if error is None else self._fail_all(error))
 
-    def receive(self, raw: Sequence[bytes], now: float) -> list[Event]:
+    def receive(self, raw: Sequence[frames.Frame], now: float) -> list[Event]:
         """Take one message of the backend. One that breaks the contract costs the backend its connection."""
         if self.state not in (State.GREETING, State.READY):
             return []
@@ -264,6 +282,7 @@ class ClientConnection:
         self._last_tick = now
         if blocked > limits.BLOCKED_S:
             self._greeted_by += blocked
+            self._opened_at += blocked
             for pending in self._pending.values():
                 if pending.waiting_since is not None:
                     pending.waiting_since += blocked
@@ -272,17 +291,22 @@ class ClientConnection:
             events += self.transport_lost(now, "The backend does not answer; it may be starting or stuck.")
         if self.state is State.READY and now >= self._next_ping:
             self.ping(now)
-        return events + self._judge_waiting(now)
+        due, self._due = self._due, []
+        return due + events + self._judge_waiting(now)
 
     def _judge_waiting(self, now: float) -> list[Event]:
         """Fail the requests that had no connection for longer than the patience."""
         if self.state in (State.READY, State.CLOSED):
             return []
         events: list[Event] = []
+        silent = self._silent or (self.state is State.GREETING and now - self._opened_at > limits.BLOCKED_S)
+        patience_s = self._patience_s
+        if silent and patience_s >= limits.PATIENCE_S:  # a caller who chose less means it
+            patience_s = max(patience_s, limits.SILENT_PATIENCE_S)
         for id, pending in list(self._pending.items()):
             if pending.waiting_since is None:
                 pending.waiting_since = now
-            elif now - pending.waiting_since >= self._patience_s:
+            elif now - pending.waiting_since >= patience_s:
                 reason = self._reason or "There is no connection."
                 events += self._end(id, Failed(id, BackendLost(f"No answer will come. {reason}")))
         return events
@@ -324,6 +348,9 @@ class ClientConnection:
     def _welcomed(self, welcome: messages.Welcome, now: float) -> list[Event]:
         if self.state is State.READY:
             raise RemoteProtocolError("It said welcome without being asked.")
+        if versions.agreed_minor(welcome.protocol) is None:
+            sentence = versions.refusal(welcome.protocol, PROTOCOL)
+            return self._close(sentence, request_error("version", sentence))
         before = self.welcome
         restarted = before is not None and before.session != welcome.session
         self.state = State.READY
@@ -340,7 +367,7 @@ class ClientConnection:
             elif pending.sent:
                 events += self._lost(id, pending, restarted)
             else:
-                self._send_request(id)
+                events += self._send_request(id)
         return events
 
     def _lost(self, id: int, pending: _Pending, restarted: bool) -> list[Event]:
@@ -348,12 +375,11 @@ class ClientConnection:
         if pending.cancelled:
             return self._end(id, Failed(id, request_error("cancelled", "Cancelled; the backend was lost meanwhile.")))
         if REQUESTS[pending.request.type].idempotent and pending.retries < limits.MAX_RETRIES:
-            self._ask_again(id, pending)
-            return []
+            return self._ask_again(id, pending)
         why = "The backend was restarted" if restarted else "The connection broke"
         return self._end(id, Failed(id, BackendLost(f"{why} before this ended; look what was finished and ask again.")))
 
-    def _ask_again(self, id: int, pending: _Pending) -> None:
+    def _ask_again(self, id: int, pending: _Pending) -> list[Event]:
         del self._on_wire[pending.request.id]
         pending.request = dataclasses.replace(pending.request, id=self._next_id)
         self._on_wire[self._next_id] = id
@@ -361,7 +387,7 @@ class ClientConnection:
         pending.raw = messages.encode(pending.request)
         pending.retries += 1
         pending.sent = False
-        self._send_request(id)
+        return self._send_request(id)
 
     def _progressed(self, message: messages.Progress) -> list[Event]:
         id = self._asked(message.id)
@@ -414,8 +440,14 @@ class ClientConnection:
     def _send(self, message: messages.ClientMessage) -> None:
         self._outbox.append((None, messages.encode(message)))
 
-    def _send_request(self, id: int) -> None:
+    def _send_request(self, id: int) -> list[Event]:
+        """Put a pending request into the outbox; one that the older backend cannot know ends here, with advice."""
+        kind = REQUESTS[self._pending[id].request.type]
+        if kind.since > self.minor:
+            sentence = versions.too_new(kind.name, kind.since, self.minor)
+            return self._end(id, Failed(id, request_error("unknown_type", sentence)))
         self._outbox.append((id, self._pending[id].raw))
+        return []
 
     def _fail_all(self, error: RequestError | BackendLost) -> list[Event]:
         ids = list(self._pending)

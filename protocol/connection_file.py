@@ -1,15 +1,14 @@
 """The connection file: how a client finds its backend and proves that it may talk to it.
 
-JSON, readable by its owner alone (it holds the token): {protocol, address, token, pid, session, version}.
+JSON, readable by its owner alone (it holds the token): {protocol, address, token, pid, session, version} and, for a
+backend beyond loopback, {server_key, client_keys}. `latent-loom keys add` writes one for another machine.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from typing import Any
 from . import PROTOCOL, VERSION
 from .data_folder import data_folder
 from .errors import NoConnectionFile
-
-MAX_BYTES = 64 * 1024
+from .private_file import NotPrivateError, read_private, write_private
 
 
 def default_path() -> Path:
@@ -45,6 +43,8 @@ class ConnectionInfo:
     session   one life of the backend
     version   the backend's
     protocol  (major, minor) that it speaks
+    server_key   the backend's CURVE public key (Z85), where it takes keys and no token
+    client_keys  (public, secret) with which the reader of this file may connect there
     """
 
     address: str
@@ -53,6 +53,8 @@ class ConnectionInfo:
     session: str
     version: str = VERSION
     protocol: tuple[int, int] = PROTOCOL
+    server_key: str | None = None
+    client_keys: tuple[str, str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         texts = (self.address, self.token, self.session, self.version)
@@ -60,6 +62,11 @@ class ConnectionInfo:
             raise ValueError("address, token, session and version are texts")
         if type(self.pid) is not int or len(self.token.encode()) > 255:
             raise ValueError("pid is a number and the token has at most 255 bytes")
+        if (self.server_key is None) != (self.client_keys is None):
+            raise ValueError("server_key and client_keys come together")
+        keys = () if self.client_keys is None else (self.server_key, *self.client_keys)
+        if len(keys) not in (0, 3) or not all(isinstance(key, str) and len(key) == 40 for key in keys):
+            raise ValueError("a key is a text of 40 characters")
 
 
 def write(info: ConnectionInfo, path: Path | None = None) -> Path:
@@ -68,19 +75,8 @@ def write(info: ConnectionInfo, path: Path | None = None) -> Path:
     Raises  OSError
     """
     path = path or default_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({**asdict(info), "protocol": list(info.protocol)}, file)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    fields = {name: value for name, value in asdict(info).items() if value is not None}
+    write_private(path, json.dumps({**fields, "protocol": list(info.protocol)}) + "\n")
     return path
 
 
@@ -91,9 +87,9 @@ def read(path: Path | None = None) -> ConnectionInfo:
     """
     path = path or default_path()
     try:
-        with path.open("rb") as file:
-            _check_private(path, os.fstat(file.fileno()))
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_private(path)
+    except NotPrivateError as error:
+        raise NoConnectionFile(str(error)) from None
     except FileNotFoundError:
         raise NoConnectionFile(
             f"No backend is running: there is no {path}; start one with `latent-loom serve`."
@@ -101,7 +97,7 @@ def read(path: Path | None = None) -> ConnectionInfo:
     except OSError as error:
         raise NoConnectionFile(f"Cannot read {path}: {error.strerror}; check its owner and permissions.") from None
     try:
-        return _parse(json.loads(raw[:MAX_BYTES].decode("utf-8")))
+        return _parse(json.loads(raw.decode("utf-8")))
     except (ValueError, TypeError, KeyError, RecursionError):
         raise NoConnectionFile(f"{path} is not a connection file; delete it and start the backend again.") from None
 
@@ -119,15 +115,8 @@ def _parse(fields: Any) -> ConnectionInfo:
     major, minor = fields["protocol"]
     if type(major) is not int or type(minor) is not int:
         raise ValueError("protocol is [major, minor]")
-    return ConnectionInfo(protocol=(major, minor), **{name: fields[name] for name in names})
-
-
-def _check_private(path: Path, status: os.stat_result) -> None:
-    if os.name != "posix":
-        return
-    if status.st_uid != os.geteuid():
-        raise NoConnectionFile(f"{path} belongs to another user; start your own backend.")
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise NoConnectionFile(
-            f"Others may read {path}, which holds the token: run `chmod 600` on it and restart the backend."
-        )
+    keys = fields.get("client_keys")
+    return ConnectionInfo(
+        protocol=(major, minor), server_key=fields.get("server_key"), client_keys=None if keys is None else tuple(keys),
+        **{name: fields[name] for name in names},
+    )  # fmt: skip

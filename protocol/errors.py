@@ -7,6 +7,7 @@ ProtocolError                     bytes broke the contract
 RequestError                      the peer answered `error`; .code .retryable
 + BadRequest                      bad_request       a parameter is missing, malformed or out of range
 + PromptError                     bad_prompt        a prompt is empty, equal to the other, or unknown to the CLIP
++ Forbidden                       forbidden         this client may not ask this, or not with that path
 + NotFound                        not_found         no such generator, style or file
 + AlreadyExists                   already_exists    a name is taken
 + CannotWrite                     cannot_write      a folder or file cannot be written
@@ -67,6 +68,10 @@ class BadRequest(RequestError):
 
 class PromptError(RequestError):
     code = "bad_prompt"
+
+
+class Forbidden(RequestError):
+    code = "forbidden"
 
 
 class NotFound(RequestError):

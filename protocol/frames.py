@@ -26,6 +26,7 @@ from .limits import (
     MAX_DIMENSIONS,
     MAX_FRAME_BYTES,
     MAX_HEADER_BYTES,
+    MAX_ITEMS,
     MAX_MESSAGE_BYTES,
     MAX_NESTING,
     MAX_SPILLED_BYTES,
@@ -45,16 +46,18 @@ DTYPES: dict[str, np.dtype] = {
 RESERVED = ("arrays", "spilled")
 """Header fields that belong to the frames and to no message."""
 
-Frames = list[bytes]
+Frame = bytes | memoryview
+Frames = list[Frame]
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]
 
 
-def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Frames:
-    """Frames for a header of plain values and its arrays (their bytes are copied: the caller may reuse the buffers).
+def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None, *, copy: bool = True) -> Frames:
+    """Frames for a header of plain values and its arrays.
 
     header  str keys; None, bool, int, float, str, list, map inside; tuples become lists, numpy scalars numbers
     arrays  name -> array of a dtype in DTYPES, any memory order
+    copy    False: the frames are views where that can be, and the arrays must not change until they have left
     Raises  LocalProtocolError, TooLargeToSend
     """
     arrays = arrays or {}
@@ -66,9 +69,11 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = 
     fields = {key: plain(value, key) for key, value in header.items()}
     if arrays:
         fields["arrays"] = [_describe(name, array) for name, array in arrays.items()]
-    raw = [np.ascontiguousarray(a).astype(DTYPES[_dtype_name(a)], copy=False).tobytes() for a in arrays.values()]
+    raw = [_raw(array, copy) for array in arrays.values()]
+    if _count(fields) > MAX_ITEMS:
+        raise TooLargeToSend(f"A message holds at most {MAX_ITEMS:,} values; split the request into smaller ones.")
     packed, spilled = _pack_header(fields)
-    frames = [MAGIC, packed, *raw, *spilled]
+    frames: Frames = [MAGIC, packed, *raw, *spilled]
     if max(map(len, frames)) > MAX_FRAME_BYTES or sum(map(len, frames)) > MAX_MESSAGE_BYTES:
         mib = sum(map(len, frames)) / 2**20
         raise TooLargeToSend(
@@ -78,7 +83,7 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = 
     return frames
 
 
-def decode(frames: Sequence[bytes]) -> tuple[Header, Arrays]:
+def decode(frames: Sequence[Frame]) -> tuple[Header, Arrays]:
     """Header and arrays (read-only views of the frames) of a message from the other end.
 
     Raises  RemoteProtocolError, and nothing else, whatever the bytes are
@@ -127,6 +132,18 @@ def plain(value: Any, where: str = "value", depth: int = 1) -> Any:
     raise LocalProtocolError(f"{where} is a {type(value).__name__}, which cannot travel in a header.")
 
 
+def _count(value: Any) -> int:
+    """How many values the other end will count in a plain value."""
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(_count(item) for item in value.values())
+    return 1 + len(value) + sum(map(_count, value)) if isinstance(value, list) else 0
+
+
+def _raw(array: np.ndarray, copy: bool) -> Frame:
+    whole = np.ascontiguousarray(array).astype(DTYPES[_dtype_name(array)], copy=False)
+    return whole.tobytes() if copy or whole.size == 0 else whole.reshape(-1).view(np.uint8).data
+
+
 def _dtype_name(array: np.ndarray) -> str:
     name = array.dtype.newbyteorder("=").name if isinstance(array, np.ndarray) else type(array).__name__
     if name not in DTYPES:
@@ -172,9 +189,22 @@ def _pack_header(fields: Header) -> tuple[bytes, list[bytes]]:
     return packed, spilled
 
 
-def _unpack(frame: bytes) -> Any:
+def _unpack(frame: Frame) -> Any:
+    """The value in `frame`. Its values are counted while they are unpacked: a few bytes can say millions of them."""
+    count = 0
+
+    def counted(container: Any) -> Any:
+        nonlocal count
+        count += 1 + len(container)
+        if count > MAX_ITEMS:
+            raise ValueError(f"more than {MAX_ITEMS} values")
+        return container
+
     try:
-        value = msgpack.unpackb(frame, raw=False, strict_map_key=True, use_list=True)
+        value = msgpack.unpackb(
+            frame, raw=False, strict_map_key=True, use_list=True, list_hook=counted, object_hook=counted,
+            max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS,
+        )  # fmt: skip
         _check_plain(value)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
         raise RemoteProtocolError(f"A header is not valid msgpack: {error or type(error).__name__}.") from None
@@ -183,20 +213,22 @@ def _unpack(frame: bytes) -> Any:
 
 def _check_plain(value: Any, depth: int = 0) -> None:
     """Raise ValueError for what msgpack can carry and a header must not: bytes, extension types, bytes as keys."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if type(value) in _LEAVES:
         return
     if depth >= MAX_NESTING:
         raise ValueError(f"nested more than {MAX_NESTING} levels deep")
-    if isinstance(value, list):
+    if isinstance(value, dict):
+        if not set(map(type, value)) <= {str}:
+            raise ValueError("a key is not text")
+        value = list(value.values())
+    elif not isinstance(value, list):
+        raise ValueError(f"a {type(value).__name__} may not stand in a header")
+    if not set(map(type, value)) <= _LEAVES:  # a long list of numbers is through here at once
         for item in value:
             _check_plain(item, depth + 1)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise ValueError("a key is not text")
-            _check_plain(item, depth + 1)
-    else:
-        raise ValueError(f"a {type(value).__name__} may not stand in a header")
+
+
+_LEAVES = {type(None), bool, int, float, str}
 
 
 def _entries(value: Any, field: str) -> list[dict[str, Any]]:
@@ -214,7 +246,7 @@ def _name(entry: dict[str, Any], taken: Mapping[str, Any]) -> str:
     return name
 
 
-def _array(name: str, entry: dict[str, Any], frame: bytes) -> np.ndarray:
+def _array(name: str, entry: dict[str, Any], frame: Frame) -> np.ndarray:
     dtype_name, shape = entry.get("dtype"), entry.get("shape")
     dtype = DTYPES.get(dtype_name) if isinstance(dtype_name, str) else None
     if dtype is None:
@@ -239,7 +271,7 @@ def _empty(name: str, shape: list[int], dtype: np.dtype) -> np.ndarray:
         raise RemoteProtocolError(f"The shape of {name!r} is too large.") from None
 
 
-def _restore(header: Header, spilled: list[dict[str, Any]], frames: Sequence[bytes]) -> None:
+def _restore(header: Header, spilled: list[dict[str, Any]], frames: Sequence[Frame]) -> None:
     """Put the fields that travelled in frames of their own back into the header."""
     if sum(map(len, frames)) > MAX_SPILLED_BYTES:
         raise RemoteProtocolError(f"Header fields in frames of their own have at most {MAX_SPILLED_BYTES} bytes.")

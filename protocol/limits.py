@@ -17,6 +17,9 @@ MAX_FRAME_BYTES = 256 * 1024 * 1024
 MAX_MESSAGE_BYTES = 512 * 1024 * 1024
 """All frames of one message."""
 
+MAX_ITEMS = 131_072
+"""Values in a header or spilled field: 4 MiB of empty lists took msgpack 6 s, in which nobody else was answered."""
+
 MAX_ARRAYS = 32
 MAX_DIMENSIONS = 6
 MAX_NESTING = 16
@@ -34,6 +37,25 @@ MAX_PENDING_PER_PEER = 256
 MAX_PENDING = 1024
 """Requests of all peers together."""
 
+MAX_REQUEST_BYTES = 128 * 1024 * 1024
+"""Everything that one request carries; more is answered `too_large`. A picture of 8192 px has 192 MiB in colour, but
+comes as a file: what is sent along is looked at beside it."""
+
+MAX_PENDING_BYTES = 1024 * 1024 * 1024
+"""What the requests of all peers that have not ended carry together; more is answered `busy`."""
+
+MAX_PEERS = 64
+"""Greeted clients at once; one more is answered `busy`. A workstation has a handful, a script perhaps a dozen."""
+
+MAX_CONNECTIONS = 256
+"""Connections at once, greeted or not; one more is closed. Most systems let a process have 1,024 files open."""
+
+HELLO_WITHIN_S = 10.0
+"""A connection on which no hello has come for so long is closed."""
+
+MAX_PICTURE_PX = 8192
+"""Longest side of a picture, read or made."""
+
 MAX_QUEUED_MESSAGES = 256
 MAX_QUEUED_BYTES = MAX_MESSAGE_BYTES
 """What the server keeps for a peer that does not read; beyond, the peer is dropped."""
@@ -44,8 +66,9 @@ PROGRESS_INTERVAL_S = 0.1
 KEEPALIVE_S = 2.0
 """A peer with pending requests hears something at least this often, so that the server notices a vanished one."""
 
-GRACE_S = 5.0
-"""The requests of a peer that the transport does not know any more go on for so long: it may come back for them."""
+GRACE_S = 30.0
+"""The requests of a peer that the transport does not know any more go on for so long: it may come back for them, also
+when its whole process was suspended for half a minute."""
 
 FORGET_S = 600.0
 """The server forgets a peer that waits for nothing and was silent for so long; it may say hello again."""
@@ -61,6 +84,9 @@ HELLO_TIMEOUT_S = 10.0
 
 PATIENCE_S = 10.0
 """Without a connection for so long, pending requests fail with BackendLost."""
+
+SILENT_PATIENCE_S = 60.0
+"""The same where something listens and does not answer: a backend that is suspended goes on with its work later."""
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 32.0

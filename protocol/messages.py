@@ -117,7 +117,10 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Welcome:
-    """The server's answer to Hello. `pending`: ids of this client that it still works on (after a reconnection)."""
+    """The server's answer to Hello. `pending`: ids of this client that it still works on (after a reconnection).
+
+    notices  sentences for people about what the server found at its start (since 1.1)
+    """
 
     server: str
     version: str
@@ -130,6 +133,7 @@ class Welcome:
     limits: Mapping[str, Any] = field(default_factory=dict)
     capabilities: Sequence[str] = ()
     pending: Sequence[int] = ()
+    notices: Sequence[str] | None = None
     type: str = "welcome"
 
     def __post_init__(self) -> None:
@@ -138,8 +142,9 @@ class Welcome:
         _require(bool(self.session), "`session` is not empty.")
         _check_version(self.protocol)
         _require(type(self.memory_mib) is int and self.memory_mib >= 0, "`memory_mib` is a count.")
-        for name in ("generators", "styles", "capabilities"):
-            _check_texts(name, getattr(self, name))
+        for name in ("generators", "styles", "capabilities", "notices"):
+            if name != "notices" or self.notices is not None:
+                _check_texts(name, getattr(self, name))
         _check_map("limits", self.limits)
         _check_ids("pending", self.pending)
 
@@ -240,17 +245,17 @@ SERVER_TYPES: dict[str, type] = {
 """Every type on the wire with its class, by who sends it."""
 
 
-def encode(message: Message) -> frames.Frames:
-    """The frames of a message.
+def encode(message: Message, *, copy: bool = True) -> frames.Frames:
+    """The frames of a message; copy: see `frames.encode`.
 
     Raises  LocalProtocolError, TooLargeToSend
     """
     names = ["type", *(f.name for f in dataclasses.fields(message) if f.name not in ("type", "arrays"))]
     header = {name: getattr(message, name) for name in names if getattr(message, name) is not None}
-    return frames.encode(header, getattr(message, "arrays", None))
+    return frames.encode(header, getattr(message, "arrays", None), copy=copy)
 
 
-def decode(raw: Sequence[bytes], *, sender: Literal["client", "server"]) -> Message | Unknown:
+def decode(raw: Sequence[frames.Frame], *, sender: Literal["client", "server"]) -> Message | Unknown:
     """The message in `raw`, which `sender` sent.
 
     Raises  RemoteProtocolError, and nothing else, whatever the bytes are

@@ -17,6 +17,7 @@ class RequestType:
     optional    parameters that have a default in the backend
     value       fields of the answer
     idempotent  asking twice does what asking once does: the client asks again by itself when the backend was lost
+    since       the minor version of the protocol that brought it
     """
 
     name: str
@@ -24,6 +25,7 @@ class RequestType:
     optional: tuple[str, ...] = ()
     value: tuple[str, ...] = ()
     idempotent: bool = False
+    since: int = 0
 
 
 _LOOK = (
@@ -49,7 +51,10 @@ REQUESTS: dict[str, RequestType] = {
     for request in (
         RequestType(
             name="status",
-            value=("state", "device", "memory_mib", "jobs", "queued", "version"),
+            value=(
+                *("state", "device", "memory_mib", "jobs", "queued", "version"),
+                *("uptime_s", "resident_mib", "device_mib", "clients", "ended", "refused"),
+            ),
             idempotent=True,
         ),
         RequestType(name="models", value=("generators", "clips", "methods", "presets"), idempotent=True),
@@ -89,6 +94,7 @@ REQUESTS: dict[str, RequestType] = {
             optional=("generator", "count", "start"),
             value=("seeds",),
             idempotent=True,
+            since=1,
         ),
         RequestType(
             name="directions",
@@ -176,6 +182,7 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(name="textures", value=("textures",), idempotent=True),
         RequestType(name="delete_texture", required=("name",)),
         RequestType(name="report_style", required=("name", "file"), value=("file", "json", "seconds"), idempotent=True),
+        RequestType(name="free", value=("freed_mib", "kept_mib"), idempotent=True, since=1),
         RequestType(name="shutdown"),
     )
 }

@@ -41,7 +41,7 @@ from typing import Any
 
 import numpy as np
 
-from . import PROTOCOL, VERSION, frames, limits, messages
+from . import PROTOCOL, VERSION, frames, limits, messages, versions
 from .errors import RemoteProtocolError, TooLargeToSend
 
 Peer = Hashable
@@ -102,6 +102,7 @@ class _Pending:
     """One request that has not ended."""
 
     slot: str | None
+    nbytes: int = 0
     running: bool = False
     cancelling: bool = False
     done: int = 0
@@ -122,6 +123,7 @@ class _Outgoing:
 
 @dataclass
 class _PeerState:
+    protocol: Sequence[int] = PROTOCOL
     pending: dict[int, _Pending] = field(default_factory=dict)
     outbox: deque[_Outgoing] = field(default_factory=deque)
     gone_since: float | None = None  # when the transport first did not know it any more
@@ -135,6 +137,7 @@ class ServerConnection:
     session   names this life of the process; a client that meets another one knows that its requests are lost
     describe  the rest of `welcome`: device, memory_mib, generators, styles, capabilities; asked at each hello
     grace_s   how long a vanished peer's requests go on, so that it may come back for them
+    refusal   (an attribute) a sentence where this peer may not ask this; it is answered `forbidden`
     """
 
     def __init__(
@@ -146,6 +149,9 @@ class ServerConnection:
         version: str = VERSION,
         max_pending_per_peer: int = limits.MAX_PENDING_PER_PEER,
         max_pending: int = limits.MAX_PENDING,
+        max_peers: int = limits.MAX_PEERS,
+        max_pending_bytes: int = limits.MAX_PENDING_BYTES,
+        max_request_bytes: int = limits.MAX_REQUEST_BYTES,
         grace_s: float = limits.GRACE_S,
     ) -> None:
         self.session = session
@@ -155,14 +161,18 @@ class ServerConnection:
         self._version = version
         self._max_pending_per_peer = max_pending_per_peer
         self._max_pending = max_pending
+        self._max_peers = max_peers
+        self._max_pending_bytes = max_pending_bytes
+        self._max_request_bytes = max_request_bytes
         self._grace_s = grace_s
+        self.refusal: Callable[[Peer, messages.Request], str | None] = lambda peer, request: None
         self._now = 0.0
         self._peers: dict[Peer, _PeerState] = {}
         self._strangers: dict[Peer, deque[_Outgoing]] = {}  # answers to those who are not greeted
 
     # --- from the peers ---
 
-    def receive(self, peer: Peer, raw: Sequence[bytes], now: float) -> list[Event]:
+    def receive(self, peer: Peer, raw: Sequence[frames.Frame], now: float) -> list[Event]:
         """Take one message of `peer` (its frames without the identity)."""
         try:
             message = messages.decode(raw, sender="client")
@@ -178,7 +188,8 @@ class ServerConnection:
             return []
         state.heard_at = now
         if isinstance(message, messages.Unknown):
-            self._put(peer, messages.Error(id=message.id, code="unknown_type", message=_unknown(message.type)))
+            sentence = _unknown(message.type, state.protocol)
+            self._put(peer, messages.Error(id=message.id, code="unknown_type", message=sentence))
             return []
         if isinstance(message, messages.Ping):
             self._put(peer, messages.Pong(id=message.id))
@@ -188,24 +199,22 @@ class ServerConnection:
         assert isinstance(message, messages.Request)
         if message.id in state.pending:
             return self._refuse(peer, f"The id {message.id} is still in use.")
-        return self._accept(peer, state, message)
+        return self._accept(peer, state, message, sum(map(len, raw)))
 
     def _greet(self, peer: Peer, hello: messages.Hello, now: float) -> list[Event]:
-        major, minor = hello.protocol
-        if major != PROTOCOL[0]:
-            theirs = f"{major}.{minor}"
-            sentence = (
-                f"This backend speaks protocol {PROTOCOL[0]}.{PROTOCOL[1]} and the client {theirs};"
-                " install the same version of Latent Loom on both sides."
-            )
-            self._tell_stranger(peer, None, "version", sentence)
+        if versions.agreed_minor(hello.protocol) is None:
+            self._tell_stranger(peer, None, "version", versions.refusal(PROTOCOL, hello.protocol))
             return self.peer_gone(peer, "speaks another version of the protocol")
         events: list[Event] = []
         if peer not in self._peers:
+            if len(self._peers) >= self._max_peers:
+                sentence = f"{self._max_peers} clients use this backend already; close one of them and try again."
+                self._tell_stranger(peer, None, "busy", sentence, retryable=True)
+                return []
             self._peers[peer] = _PeerState()
             events.append(PeerJoined(peer, hello.client, hello.version))
         state = self._peers[peer]
-        state.heard_at, state.gone_since = now, None
+        state.heard_at, state.gone_since, state.protocol = now, None, hello.protocol
         # what was refused before this hello is said before the welcome, so that the client can ask again
         state.outbox.extend(self._strangers.pop(peer, ()))
         for id in [id for id in state.pending if id not in hello.pending]:
@@ -215,8 +224,7 @@ class ServerConnection:
             version=self._version,
             protocol=PROTOCOL,
             session=self.session,
-            limits={"header_bytes": limits.MAX_HEADER_BYTES, "frame_bytes": limits.MAX_FRAME_BYTES}
-            | {"message_bytes": limits.MAX_MESSAGE_BYTES, "pending": self._max_pending_per_peer},
+            limits=self._limits(),
             pending=tuple(state.pending),
             **self._describe(),
         )
@@ -224,24 +232,69 @@ class ServerConnection:
         state.told_at = now
         return events
 
-    def _accept(self, peer: Peer, state: _PeerState, request: messages.Request) -> list[Event]:
+    def _limits(self) -> dict[str, float]:
+        """What `welcome` says of this server's limits."""
+        return {
+            "header_bytes": limits.MAX_HEADER_BYTES,
+            "spilled_bytes": limits.MAX_SPILLED_BYTES,
+            "items": limits.MAX_ITEMS,
+            "arrays": limits.MAX_ARRAYS,
+            "frame_bytes": limits.MAX_FRAME_BYTES,
+            "message_bytes": limits.MAX_MESSAGE_BYTES,
+            "request_bytes": self._max_request_bytes,
+            "picture_px": limits.MAX_PICTURE_PX,
+            "pending": self._max_pending_per_peer,
+            "pending_of_all": self._max_pending,
+            "pending_bytes": self._max_pending_bytes,
+            "peers": self._max_peers,
+            "connections": limits.MAX_CONNECTIONS,
+            "hello_within_s": limits.HELLO_WITHIN_S,
+            "queued_messages": limits.MAX_QUEUED_MESSAGES,
+            "queued_bytes": limits.MAX_QUEUED_BYTES,
+            "grace_s": self._grace_s,
+        }
+
+    def _accept(self, peer: Peer, state: _PeerState, request: messages.Request, nbytes: int) -> list[Event]:
         if self.closing:
             self._answer(peer, request.id, "shutting_down", "The backend is closing; start it again.", retryable=True)
+            return []
+        if (sentence := self.refusal(peer, request)) is not None:
+            self._answer(peer, request.id, "forbidden", sentence, retryable=False)
             return []
         if request.type == "shutdown":
             self._put(peer, messages.Result(id=request.id))
             return [*self.shut_down("a client asked for it"), ShutdownRequested(peer)]
+        if nbytes > self._max_request_bytes:
+            sentence = (
+                f"A request of {nbytes >> 20} MiB is over the limit of {self._max_request_bytes >> 20} MiB; write the "
+                "picture to a file and name that, or make it smaller."
+            )
+            self._answer(peer, request.id, "too_large", sentence, retryable=False)
+            return []
         events: list[Event] = []
         if request.slot is not None:
             older = [i for i, p in state.pending.items() if p.slot == request.slot and not p.running]
             for id in older:
                 events += self._end_early(peer, id, "superseded", "A newer request in the same slot replaced this one.")
-        total = sum(len(p.pending) for p in self._peers.values())
-        if len(state.pending) >= self._max_pending_per_peer or total >= self._max_pending:
-            self._answer(peer, request.id, "busy", "Too many requests are waiting; try again later.", retryable=True)
+        if (full := self._too_much(state, nbytes)) is not None:
+            self._answer(peer, request.id, "busy", full, retryable=True)
             return events
-        state.pending[request.id] = _Pending(slot=request.slot)
+        state.pending[request.id] = _Pending(slot=request.slot, nbytes=nbytes)
         return [*events, RequestArrived(peer, request)]
+
+    def _too_much(self, state: _PeerState, nbytes: int) -> str | None:
+        """Why one more request of so many bytes cannot wait here, in a sentence; None where it can."""
+        waiting = [pending for peer in self._peers.values() for pending in peer.pending.values()]
+        if len(state.pending) >= self._max_pending_per_peer:
+            return (
+                f"{self._max_pending_per_peer} requests of yours are waiting already; try again when some have ended."
+            )
+        if len(waiting) >= self._max_pending:
+            return f"Too many requests are waiting ({self._max_pending} of all clients); try again later."
+        if sum(pending.nbytes for pending in waiting) + nbytes > self._max_pending_bytes:
+            most = self._max_pending_bytes >> 20
+            return f"The requests that wait carry {most} MiB already; try again when some have ended, or name files."
+        return None
 
     def _end_early(self, peer: Peer, id: int, code: str, sentence: str) -> list[Event]:
         """A queued request ends now with an error; a running one is asked to stop, once."""
@@ -257,6 +310,10 @@ class ServerConnection:
         return [CancelRequested(peer, id, code)]
 
     # --- from the worker ---
+
+    def is_greeted(self, peer: Peer) -> bool:
+        """Whether the peer said hello and was welcomed, and has not been forgotten."""
+        return peer in self._peers
 
     def is_pending(self, peer: Peer, id: int) -> bool:
         """Whether somebody still waits for the answer."""
@@ -311,7 +368,10 @@ class ServerConnection:
         value: Mapping[str, Any] | None = None,
         arrays: Mapping[str, np.ndarray] | None = None,
     ) -> bool:
-        """End a request well. An answer over the size limits becomes the error `too_large`. False: nobody waits."""
+        """End a request well. An answer over the size limits becomes the error `too_large`. False: nobody waits.
+
+        arrays  must not change any more: they leave without a copy
+        """
         return self._finish(peer, id, messages.Result(id=id, value=value or {}, arrays=arrays or {}))
 
     def fail(self, peer: Peer, id: int, code: str, message: str, *, retryable: bool = False) -> bool:
@@ -323,7 +383,7 @@ class ServerConnection:
         if not self.is_pending(peer, id):
             return False
         try:
-            raw = messages.encode(end)
+            raw = messages.encode(end, copy=False)
         except TooLargeToSend as error:
             raw = messages.encode(messages.Error(id=id, code="too_large", message=str(error)))
         del self._peers[peer].pending[id]
@@ -390,6 +450,17 @@ class ServerConnection:
 
     # --- ends ---
 
+    def disconnected(self, peer: Peer, now: float) -> list[Event]:
+        """The peer's connection ended. If it waits for something, that goes on for the grace time: it may come back."""
+        state = self._peers.get(peer)
+        if state is None:
+            return []
+        if not state.pending and not state.outbox:
+            return self._leave(peer, "has gone")
+        if state.gone_since is None:
+            state.gone_since = now
+        return []
+
     def peer_gone(self, peer: Peer, reason: str = "vanished") -> list[Event]:
         """The transport knows that the peer has left."""
         return self._leave(peer, reason) if peer in self._peers else []
@@ -438,5 +509,8 @@ def _id_of_request(message: messages.Message | messages.Unknown) -> int | None:
     return message.id if isinstance(message, messages.Request | messages.Unknown) else None
 
 
-def _unknown(type: str) -> str:
-    return f"This backend does not know {type[:64]!r}; the client may be newer: install the same version on both sides."
+def _unknown(type: str, client: Sequence[int]) -> str:
+    what = f"This backend ({VERSION}, protocol {versions.shown(PROTOCOL)}) does not know the request {type[:64]!r}; "
+    if tuple(client) > PROTOCOL:
+        return f"{what}the client is newer: update the backend."
+    return f"{what}check its name."

@@ -103,6 +103,26 @@ def test_only_the_client_of_the_protocol_knows_sockets():
     assert users <= {"protocol/client.py"}
 
 
+WALL_CLOCKS = {"time", "time_ns", "localtime", "gmtime", "now", "utcnow", "today"}
+AGES_OF_FILES = {"addon/folders.py", "backend/models/integrity.py"}
+"""These compare the clock with a file's own time, and take a mistake easily."""
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nothing_waits_by_a_clock_that_somebody_can_set(package):
+    """Time limits and durations are `time.monotonic`'s: the system's clock is changed, and leaps after a sleep."""
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr in WALL_CLOCKS
+        and isinstance(node.value, ast.Name)
+        and node.value.id in {"time", "datetime", "date"}
+    }
+    assert users <= AGES_OF_FILES
+
+
 def test_pyproject_lists_every_package_that_exists_and_no_other():
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     existing = {

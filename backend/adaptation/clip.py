@@ -8,7 +8,6 @@ package. A folder may bring its own word list (`vocabulary.json`), because the b
 from __future__ import annotations
 
 import difflib
-import functools
 import json
 import logging
 import re
@@ -20,12 +19,16 @@ import torch
 from torch import Tensor
 
 from ..errors import BadCheckpoint, NotFound, PromptError
+from ..models.memory import MODELS
+from ..roots import allowed
 from .attention import pack_attention
 from .resize import fit_square
 
 BUILTIN_FOLDER = Path(__file__).parent.parent / "models" / "builtin"
 BUILTIN_CLIPS = {"builtin": BUILTIN_FOLDER / "clip", "judge": BUILTIN_FOLDER / "judge"}
 VOCABULARY_FILE = "vocabulary.json"
+FOLDER = "local-dir:"
+"""Begins the name of a CLIP that is a folder in open_clip's format."""
 PART_TEMPLATES = (
     *("a part of {}.", "a small part of {}.", "a piece of {}.", "a detail of {}.", "a section of {}."),
     *("a close-up of {}.", "the surface of {}.", "the edge of {}.", "the middle of {}.", "one side of {}."),
@@ -155,21 +158,33 @@ def _builtin_names() -> str:
     return ", ".join(BUILTIN_CLIPS)
 
 
-@functools.lru_cache(maxsize=4)
 def load_clip(name: str, device: str = "cpu") -> Clip:
     """A CLIP by name: "builtin", "judge", "local-dir:PATH" or open_clip's "NAME:TAG" ("ViT-B-32:openai").
 
-    Loaded once a process and shared. Raises `NotFound` for a name nobody has, `BadCheckpoint` for weights that cannot
-    be had.
+    Shared, and kept as far as there is room (`models.memory`).
+
+    Raises `NotFound` for a name nobody has, `BadCheckpoint` for weights that cannot be had, `Forbidden` for a folder
+    that whoever asks may not name (`..roots`; names come out of style files, too).
     """
+    if name.startswith(FOLDER):
+        name = f"{FOLDER}{allowed(Path(name.removeprefix(FOLDER)))}"
+    return load_known_clip(name, device)
+
+
+def load_known_clip(name: str, device: str = "cpu") -> Clip:
+    """As `load_clip`, for names of our own making: no folder is asked whether it may be read."""
+    return MODELS.device.get(("clip", device, name), lambda: _load_clip(name, device))
+
+
+def _load_clip(name: str, device: str) -> Clip:
     import open_clip
 
     logging.getLogger().setLevel(max(logging.getLogger().level, logging.WARNING))
-    if name in BUILTIN_CLIPS or name.startswith("local-dir:"):
-        folder = BUILTIN_CLIPS.get(name) or Path(name.removeprefix("local-dir:"))
+    if name in BUILTIN_CLIPS or name.startswith(FOLDER):
+        folder = BUILTIN_CLIPS.get(name) or Path(name.removeprefix(FOLDER))
         if not (folder / "open_clip_config.json").is_file():
             raise NotFound(f"There is no CLIP in {folder}; it needs open_clip_config.json and its weights.")
-        model = open_clip.create_model(f"local-dir:{folder}", device=device)
+        model = open_clip.create_model(f"{FOLDER}{folder}", device=device)
         tokenizer, templates = _folder_words(folder)
     else:
         architecture, _, tag = name.partition(":")

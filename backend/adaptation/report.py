@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from torch import Tensor
 from ...stylegan2.networks import Generator
 from ..errors import LoomError, NotFound, PromptError
 from ..job import Job, Progress
+from ..models.clips import find_clip
 from ..models.snapshot_index import SnapshotIndex
 from ..textures.generate import texture
 from ..textures.seam import seam_scores
 from .aims import text_direction
 from .bias import Shift, probes_for, shifts
-from .clip import Clip, check_prompt, load_clip
+from .clip import Clip, check_prompt
 from .measures import fixed_latents
 from .showing import as_bytes, fixed_pictures
 from .style import StyleInfo
@@ -87,7 +89,7 @@ def make_report(
     pairs, strip = work.pairs(), work.strip()
     before = fixed_pictures(work.source, MEASURED, work.tile)
     after = fixed_pictures(work.adapted, MEASURED, work.tile)
-    bias, notes = _bias(work.info, judge, before, after)
+    bias, notes = _bias(store.root, work.info, judge, before, after)
     seam, seam_pictures = work.seam()
     return Report(
         info=work.info, seeds=work.seeds, pairs=pairs, strip=strip, index=work.index, seam=seam,
@@ -95,11 +97,13 @@ def make_report(
     )  # fmt: skip
 
 
-def _bias(info: StyleInfo, judge: Clip | None, before: Tensor, after: Tensor) -> tuple[list[Shift], tuple[str, ...]]:
+def _bias(
+    root: Path, info: StyleInfo, judge: Clip | None, before: Tensor, after: Tensor
+) -> tuple[list[Shift], tuple[str, ...]]:
     """What else moved, as an encoder sees it that did not train the style, where there is one."""
     named = info.settings.get("judge", "judge")
     try:
-        clip = judge or load_clip(named if isinstance(named, str) else "judge", str(before.device))
+        clip = judge or find_clip(root, named if isinstance(named, str) else "judge", str(before.device))
     except LoomError as error:
         return [], (f"What else moved is not known, since its CLIP cannot be had. {error}",)
     source, direction = info.source, None

@@ -10,6 +10,7 @@ Source  Gal et al. 2021
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +22,8 @@ import torch
 from torch import Tensor
 
 from ...stylegan2.networks import Generator
-from ..errors import BadCheckpoint, BadRequest, NonFinite
+from ..errors import NO_COLOURS, BadCheckpoint, BadRequest, NonFinite, OutOfMemory, is_out_of_memory
+from ..models.memory import MODELS
 from .aims import Pictures, find_aim
 from .clip import Clip, check_prompt, load_clip
 from .measures import Measures, measure
@@ -34,6 +36,8 @@ from .stopping import Snapshot
 from .style import Style, StyleInfo
 from .stylegan2 import StyleGAN2Subject
 from .subject import CodedSubject, Subject
+
+log = logging.getLogger(__name__)
 
 MEASURED_LATENTS = 16
 SHOWN_LATENTS = 4
@@ -85,6 +89,8 @@ class Adaptation:
             self.subject.checkpointing = checkpointing
         self._fixed = self.subject.fixed(MEASURED_LATENTS)
         self._fixed_source = self._pictures(None, self._fixed)
+        if not self._fixed_source.isfinite().all():
+            raise NonFinite(NO_COLOURS)
         aims = {c.name: find_aim(c, settings, pictures, self._fixed_source) for c in [*self.clips, self.judge]}
         self.aims = [aims[clip.name] for clip in self.clips]
         self._judge_aim = aims[self.judge.name]
@@ -94,6 +100,7 @@ class Adaptation:
         self._rng = torch.Generator().manual_seed(settings.seed)
         self.learning_rate = settings.learning_rate or self.method.learning_rate
         self.rollbacks = self.iterations = self._warmed = 0
+        self._freed, self._parts = False, 1  # what `_spare` has done
         self.tensors = self.method.make(self.subject, settings, self._rng)
         if resume:
             self._go_on_from(resume)
@@ -266,17 +273,56 @@ class Adaptation:
             self._optimizer = self._fresh_optimizer()
 
     def _backward(self, rng: torch.Generator) -> dict[str, float]:
-        """The gradients of one batch, in the tensors."""
-        s = self.settings
-        with self._autocast():
-            source, adapted = self.subject.pair(
-                self.subject.draw(s.batch, rng, psi=s.psi, mixing=s.mixing), self.tensors
-            )
-            loss, direction = self.objective(source.float(), adapted.float(), self.tensors, rng)
+        """The gradients of one batch, in the tensors; where the device runs out of memory, in a way that needs less.
+
+        Raises  OutOfMemory where nothing helps
+        """
+        before = rng.get_state()
+        while True:
+            try:
+                return self._gradients(rng)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Outside the handler: the error's frames hold the activations.
+            rng.set_state(before)
+            self._spare()
+
+    def _gradients(self, rng: torch.Generator) -> dict[str, float]:
+        s, told = self.settings, {"loss": 0.0, "direction": 0.0}
         for tensor in self.tensors.values():
             tensor.grad = None
-        loss.backward()
-        return {"loss": loss.item(), "direction": direction}
+        drawn = self.subject.draw(s.batch, rng, psi=s.psi, mixing=s.mixing)
+        size = -(-s.batch // self._parts)
+        for first in range(0, s.batch, size):
+            part = drawn if size == s.batch else self.subject.some(drawn, slice(first, first + size))
+            share = min(size, s.batch - first) / s.batch
+            with self._autocast():
+                source, adapted = self.subject.pair(part, self.tensors)
+                loss, direction = self.objective(source.float(), adapted.float(), self.tensors, rng)
+            (loss if share == 1 else loss * share).backward()
+            told = {"loss": told["loss"] + share * loss.item(), "direction": told["direction"] + share * direction}
+        return told
+
+    def _spare(self) -> None:
+        """After a step ran out of memory: let other models go; compute activations twice, which changes no bit; at last
+        take the batch in parts, in which pictures are compared with fewer others. Raises OutOfMemory at the end."""
+        for tensor in self.tensors.values():
+            tensor.grad = None
+        if not self._freed:
+            self._freed = True
+        elif isinstance(self.subject, StyleGAN2Subject) and not self.subject.checkpointing:
+            self.subject.checkpointing = True
+            log.warning("out of memory: going on with activations that are computed twice")
+        elif self._parts < self.settings.batch:
+            self._parts = min(2 * self._parts, self.settings.batch)
+            log.warning("out of memory: going on with the batch in %d parts", self._parts)
+        else:
+            raise OutOfMemory(
+                "The device has too little memory for this adaptation, even for one picture at a time; use a smaller "
+                "--train-size or a smaller CLIP, or close other programs."
+            )
+        MODELS.free()
 
     def _try_step(self) -> dict[str, float]:
         assert self._optimizer is not None  # whatever selects has selected by now

@@ -20,8 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import BadCheckpoint, BadRequest
-from ..models.headers import FileHeader, read_header
+from ..errors import BadRequest, Damaged
+from ..models.headers import FileHeader, check_digest, read_header
 from ..models.snapshot_index import FORMAT, METADATA_KEY, index_of
 from .style import DOWN, UP, check_finite, check_layout, write_tensors
 
@@ -53,7 +53,7 @@ def save_snapshots(
         "snapshots": [{"iterations": s.iterations, "measures": s.measures.as_dict()} for s in kept],
         "history": {name: [round(float(v), 5) for v in values] for name, values in (history or {}).items()},
     }
-    write_tensors(path, tensors, {METADATA_KEY: json.dumps(about, sort_keys=True)})
+    write_tensors(path, tensors, METADATA_KEY, json.dumps(about, sort_keys=True))
 
 
 def thin(snapshots: Sequence[Snapshot], room_bytes: int, chosen: float | None = None) -> list[Snapshot]:
@@ -114,6 +114,8 @@ def between(a: dict[str, Tensor], b: dict[str, Tensor], share: float) -> dict[st
 def load_snapshots(path: Path) -> dict[int, dict[str, Tensor]]:
     """All snapshots' tensors, by iterations: what a run that goes on begins with."""
     header = read_header(path)
+    index_of(header, path.name)
+    check_digest(path.read_bytes(), METADATA_KEY, path.name)
     return {n: _load(path, header, n) for n in index_of(header, path.name).iterations}
 
 
@@ -142,4 +144,4 @@ def _tensors(path: Path, names: Sequence[str], prefix: str) -> dict[str, Tensor]
         with safe_open(path, framework="pt") as file:
             return {name.removeprefix(prefix): file.get_tensor(name).clone() for name in names}
     except (SafetensorError, OSError) as error:
-        raise BadCheckpoint(f"The snapshots {path.name} are damaged; the style itself is not.") from error
+        raise Damaged(f"The snapshots {path.name} are damaged; the style itself is not.") from error

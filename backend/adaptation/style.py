@@ -23,8 +23,8 @@ from torch import Tensor
 
 from ...stylegan2.checkpoints.atomic import check_ordinary
 from ...stylegan2.networks import Generator
-from ..errors import BadCheckpoint, BadRequest
-from ..models.headers import FileHeader, Shapes, read_header
+from ..errors import BadCheckpoint, BadRequest, Damaged
+from ..models.headers import FileHeader, Shapes, check_digest, read_header, with_digest
 from ..models.style_info import METADATA_KEY, StyleInfo, info_of, read_info
 
 UP, DOWN = ".lora_up", ".lora_down"
@@ -62,7 +62,7 @@ class Style:
         tensors = self.tensors | {MAPPER + name: tensor for name, tensor in self.mapper.items()}
         if self.thumbnail is not None:
             tensors[THUMBNAIL] = torch.from_numpy(np.ascontiguousarray(self.thumbnail))
-        write_tensors(Path(path), tensors, {METADATA_KEY: self.info.to_json()})
+        write_tensors(Path(path), tensors, METADATA_KEY, self.info.to_json())
 
     @classmethod
     def load(cls, path: Path | str) -> Style:
@@ -72,11 +72,11 @@ class Style:
         info = info_of(header, path.name)
         check_layout(header, path.name)
         try:
-            tensors = load(path.read_bytes())
+            raw = path.read_bytes()
+            tensors = load(raw)
         except (SafetensorError, ValueError) as error:
-            raise BadCheckpoint(
-                f"The style file {path.name} is damaged; get it again or train the style again."
-            ) from error
+            raise Damaged(f"The style file {path.name} is damaged; get it again or train the style again.") from error
+        check_digest(raw, METADATA_KEY, path.name)
         thumbnail = tensors.pop(THUMBNAIL, None)
         check_finite(tensors, path.name)
         mapper = {name.removeprefix(MAPPER): tensors.pop(name) for name in list(tensors) if name.startswith(MAPPER)}
@@ -89,13 +89,16 @@ class Style:
         return read_info(Path(path))
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """A safetensors file, whole or not at all."""
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], key: str, about: str) -> None:
+    """A safetensors file, whole or not at all. about: JSON, kept under the metadata `key`, with the tensors' digest."""
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     check_ordinary(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(save(plain, metadata))
+        with partial.open("wb") as file:
+            file.write(with_digest(save(plain, {key: about}), key))
+            file.flush()
+            os.fsync(file.fileno())  # a power cut, too, leaves the old file or the new one
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

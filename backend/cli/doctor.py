@@ -1,11 +1,15 @@
-"""`latent-loom doctor`: is everything here that the backend needs? One line per check: ok, warn or fail."""
+"""`latent-loom doctor`: is everything here that the backend needs? One line per check: ok, warn or fail.
+
+With `--report` the same as a text to paste into an issue: nothing in it names the user, a folder or a secret.
+"""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from . import doctor_checks, values
+from ..errors import CannotWrite
+from . import doctor_checks, doctor_report, values
 from .console import Console, UnfinishedError
 from .options import add_common
 
@@ -15,6 +19,10 @@ def add(commands) -> None:
     parser.add_argument(
         "--connection-file", type=values.path, metavar="FILE", help="connection file to look at (default: the user's)"
     )
+    parser.add_argument(
+        "--report", nargs="?", const="-", metavar="FILE",
+        help="make a report to paste into an issue, without names, folders or secrets (default: on the terminal)",
+    )  # fmt: skip
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -22,10 +30,25 @@ def add(commands) -> None:
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     found = []
     for check in doctor_checks.all_checks(args.data, args.connection_file, args.threads):
-        console.say(f"{check.state:<5} {check.name:<16} {check.said}")
+        if args.report != "-":
+            console.say(f"{check.state:<5} {check.name:<16} {check.said}")
         found.append({"name": check.name, "state": check.state, "said": check.said})
     failed = [check["name"] for check in found if check["state"] == "fail"]
-    value = {"ok": not failed, "checks": found}
+    value: dict[str, Any] = {"ok": not failed, "checks": found}
+    if args.report is not None:
+        value["report"] = doctor_report.report(found, args.data)
+        _hand_over(value["report"], args.report, console)
     if failed:
         raise UnfinishedError(f"Not everything is in order: see {', '.join(failed)} above.", value)
     return value
+
+
+def _hand_over(text: str, where: str, console: Console) -> None:
+    if where == "-":
+        console.say(text)
+        return
+    try:
+        values.path(where).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite(f"Cannot write {where!r} ({error.strerror}); name another file with --report.") from error
+    console.say(f"The report is in {where}; read it before you paste it.")

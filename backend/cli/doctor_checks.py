@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -43,7 +44,9 @@ def all_checks(data: Path | None, connection_path: Path | None, threads: int | N
         ("kernels", check_kernels),
         ("data folder", lambda: check_folder(data or data_folder())),
         ("built-in models", check_builtin_models),
+        ("generators", lambda: check_generators(data)),
         ("styles", lambda: check_styles(data)),
+        ("keys", lambda: check_keys(data)),
         ("self-test", check_texture),
         ("connection", lambda: check_connection(connection_path or connection.default_path())),
     )
@@ -61,6 +64,7 @@ def check_versions() -> Check:
             found.append(f"{library} {importlib.metadata.version(library)}")
         except importlib.metadata.PackageNotFoundError:
             missing.append(library)
+    found.append(f"{platform.system()} {platform.release()} {platform.machine()}")
     own = f"latent-loom {importlib.metadata.version('latent-loom')}"
     if missing:
         said = f"{own}; missing: {', '.join(missing)}. Install again: pip install latent-loom"
@@ -134,6 +138,29 @@ def check_builtin_models() -> Check:
     return Check(name="built-in models", state="ok", said=f"{', '.join(hashes)} (SHA-256).")
 
 
+def check_generators(data: Path | None) -> Check:
+    """The store's own generators: headers and sizes, as every list reads them."""
+    from ..models.store import Store
+
+    entries = Store(data).generators()
+    broken = [f"{entry.name} ({entry.broken})" for entry in entries if entry.broken is not None]
+    if broken:
+        said = f"cannot be used: {'; '.join(broken)} Import them again, or delete the files."
+        return Check(name="generators", state="warn", said=said)
+    return Check(name="generators", state="ok", said=f"{len(entries)}, all readable.")
+
+
+def check_keys(data: Path | None) -> Check:
+    """Who may connect from other machines, and whether the keys are private."""
+    from ..service import keyring
+
+    root = data or data_folder()
+    known = keyring.clients(root) if keyring.server_pair(root) is not None else {}
+    if not known:
+        return Check(name="keys", state="ok", said="No client of another machine may connect.")
+    return Check(name="keys", state="ok", said=f"{len(known)} clients of other machines may connect.")
+
+
 def check_styles(data: Path | None) -> Check:
     from ..models.store import Store
 
@@ -167,10 +194,11 @@ def check_connection(path: Path) -> Check:
     info = connection.read(path)
     client = Client.from_connection_file(path)
     try:
-        client.request("status", {}, timeout_s=5.0)
+        value = client.request("status", {}, timeout_s=5.0).value
     except BackendLost as error:
         said = f"{path} is left over or its backend does not answer ({error}); `latent-loom serve` writes a new one."
         return Check(name="connection", state="warn", said=said)
     finally:
         client.close()
-    return Check(name="connection", state="ok", said=f"A backend {info.version} answers at {info.address}.")
+    state = f"{value['state']}, {value['queued']} waiting, {value.get('resident_mib', 0):,.0f} MiB"
+    return Check(name="connection", state="ok", said=f"A backend {info.version} answers at {info.address} ({state}).")

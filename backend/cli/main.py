@@ -12,7 +12,23 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import adapt, batch, bench, checkpoints, demo, doctor, library, listing, project, serve, styles, textures, train
+from . import (
+    adapt,
+    batch,
+    bench,
+    checkpoints,
+    demo,
+    doctor,
+    keys,
+    library,
+    listing,
+    project,
+    serve,
+    styles,
+    textures,
+    top,
+    train,
+)
 from .console import Console, UnfinishedError
 from .crash import explain
 from .options import Parser, UsageError
@@ -21,6 +37,8 @@ FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 COMMANDS = (
     demo,
     serve,
+    top,
+    keys,
     adapt,
     textures,
     batch,

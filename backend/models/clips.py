@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-from ..adaptation.clip import BUILTIN_CLIPS, Clip, load_clip
+from ..adaptation.clip import BUILTIN_CLIPS, FOLDER, Clip, load_clip, load_known_clip
 
 CONFIG = "open_clip_config.json"
 
@@ -23,6 +23,6 @@ def find_clip(root: Path, name: str, device: str = "cpu") -> Clip:
     """The CLIP called `name`: one of the data folder `root`, or any that `load_clip` knows. Raises as that does."""
     if name not in own_clips(root):
         return load_clip(name, device)
-    clip = copy.copy(load_clip(f"local-dir:{clip_folder(root, name)}", device))
+    clip = copy.copy(load_known_clip(f"{FOLDER}{clip_folder(root, name)}", device))
     clip.name = name
     return clip

@@ -13,6 +13,8 @@ from pathlib import Path
 from ..errors import AlreadyExists, BadCheckpoint, BadRequest, not_found
 from ..textures.kept import KeptInfo, KeptTexture, read_kept_info
 from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
+from .integrity import moving_aside
+from .memory import MODELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,6 @@ class KeptLibrary:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.RLock()
-        self._textures: Cache[KeptTexture] = Cache(16)
         self._hashes: Cache[str] = Cache(256)
 
     def entries(self) -> list[KeptEntry]:
@@ -56,7 +57,12 @@ class KeptLibrary:
         """Raises NotFound, BadRequest, BadCheckpoint."""
         path = self.path(name)
         with self._lock:
-            return self._textures.get((name, *stamp(path)), lambda: KeptTexture.load(path))
+            key = ("texture", str(path), *stamp(path))
+            return MODELS.host.get(key, lambda: self._load(path), most=16)
+
+    def _load(self, path: Path) -> KeptTexture:
+        with moving_aside(path, self.folder):
+            return KeptTexture.load(path)
 
     def hash(self, name: str) -> str:
         """sha256 hex of the texture's file."""

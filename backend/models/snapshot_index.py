@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadCheckpoint
+from ..errors import BadCheckpoint, Damaged
 from .headers import FileHeader, read_header
 
 METADATA_KEY = "latent_loom_snapshots"
@@ -58,7 +58,7 @@ def index_of(header: FileHeader, file_name: str) -> SnapshotIndex:
             raise ValueError("a snapshot is missing")
         return SnapshotIndex(run=str(about["run"]), points=points, history=history)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadCheckpoint(f"The snapshots {file_name} are damaged; the style itself is not.") from error
+        raise Damaged(f"The snapshots {file_name} are damaged; the style itself is not.") from error
 
 
 def _point(entry: dict[str, Any]) -> Point:

@@ -5,8 +5,8 @@
     <root>/kept/NAME.safetensors
 
 The folders are read anew at each call, so files may be added or removed beside a running backend. A file that cannot
-be read is listed as broken and stops nobody. Loaded models are kept while their file stays as it is; they are shared,
-so nobody may change their weights (`blend` and `adapt` work on copies).
+be read is listed as broken and stops nobody. Loaded models are kept while their file stays as it is, as far as there is
+room (`memory`); they are shared, so nobody may change their weights (`blend` and `adapt` work on copies).
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ from ...protocol.data_folder import data_folder
 from ...stylegan2.checkpoints.hashing import generator_hash
 from ...stylegan2.checkpoints.native import Header, load_generator, read_header, save_generator
 from ...stylegan2.directions import Directions, sefa
-from ...stylegan2.errors import CheckpointError
+from ...stylegan2.errors import CheckpointError, TruncatedCheckpoint
 from ...stylegan2.networks import Generator
 from ..adaptation.style import Style, blend
-from ..errors import AlreadyExists, BadCheckpoint, BadRequest, NotFound, not_found
+from ..errors import AlreadyExists, BadCheckpoint, BadRequest, Damaged, NotFound, not_found
 from . import headers
 from .files import SUFFIX, Cache, check_name, listed, sentence, stamp, writing
 from .headers import Shapes
+from .integrity import moving_aside
 from .kept_library import KeptEntry, KeptLibrary
 from .kinds import kind_names
+from .memory import MODELS, nbytes_of
 from .reference import join
 from .style_library import StyleEntry, StyleLibrary
 
@@ -83,9 +85,6 @@ class Store:
         self.library = StyleLibrary(self.root / "styles", builtin.parent / "styles")
         self.textures = KeptLibrary(self.root / "kept")
         self._lock = threading.RLock()
-        self._generators: Cache[Generator] = Cache(3)
-        self._styled: Cache[Generator] = Cache(3)
-        self._directions: Cache[Directions] = Cache(16)
         self._hashes: Cache[str] = Cache(512)
         self._shapes: Cache[Shapes] = Cache(64)
 
@@ -104,14 +103,22 @@ class Store:
         """
         path = self.generator_path(name)
         with self._lock:
-            return self._generators.get((name, *stamp(path)), lambda: self._load_generator(path))
+            size = path.stat().st_size
+
+            def load() -> Generator:
+                MODELS.make_sure(self.device, size, f"Loading the generator {name!r}")
+                return self._load_generator(path)
+
+            key = ("generator", str(self.device), str(path), *stamp(path))
+            return MODELS.device.get(key, load, expected=size)
 
     def directions(self, name: str = BUILTIN, layers: tuple[int, ...] | None = None) -> Directions:
         """The edit directions of the generator called `name`, by all or some of its layers; found once."""
         generator = self.generator(name)
-        key = (name, layers, *stamp(self.generator_path(name)))
+        path = self.generator_path(name)
+        key = ("directions", str(self.device), str(path), *stamp(path), layers)
         with self._lock:
-            return self._directions.get(key, lambda: sefa(generator, layers=layers))
+            return MODELS.device.get(key, lambda: sefa(generator, layers=layers), most=16)
 
     def check_new_generator(self, name: str, *, overwrite: bool = False) -> None:
         """Raise what `add_generator` would for this name, before the work."""
@@ -159,7 +166,7 @@ class Store:
     def generator_header(self, name: str) -> Header:
         """What its file says about itself. Raises NotFound, BadRequest, BadCheckpoint."""
         try:
-            return read_header(self._generator_path(name))
+            return read_header(self.generator_path(name))
         except CheckpointError as error:
             raise BadCheckpoint(str(error)) from error
 
@@ -231,9 +238,15 @@ class Store:
         if not active:
             return base
         stamps = tuple((name, strength, *self.library.stamps(name)) for name, strength in active)
-        key = (generator, *stamp(self.generator_path(generator)), stamps)
+        path, size = self.generator_path(generator), nbytes_of(base)
+        key = ("styled", str(self.device), str(path), *stamp(path), str(self.root), stamps)
+
+        def fold() -> Generator:
+            MODELS.make_sure(self.device, size, f"A copy of the generator {generator!r} with its styles")
+            return blend(base, loaded)
+
         with self._lock:
-            return self._styled.get(key, lambda: blend(base, loaded))
+            return MODELS.device.get(key, fold, expected=size)
 
     def origin(self, generator: str, styles: Sequence[tuple[str, float]] = ()) -> dict[str, Any]:
         """What a picture of this generator and these styles comes from, for provenance: names, strengths, hashes."""
@@ -257,10 +270,16 @@ class Store:
         return path
 
     def _load_generator(self, path: Path) -> Generator:
-        try:
-            return load_generator(path).to(self.device).eval()
-        except CheckpointError as error:
-            raise BadCheckpoint(str(error)) from error
+        with moving_aside(path, self.root / "generators"):
+            try:
+                generator, wanted = load_generator(path), read_header(path).metadata.get(HASH_KEY)
+            except TruncatedCheckpoint as error:
+                raise Damaged(str(error)) from error
+            except CheckpointError as error:
+                raise BadCheckpoint(str(error)) from error
+            if wanted is not None and generator_hash(generator) != wanted:
+                raise Damaged(f"The generator {path.name} is damaged: its numbers are not those that were written.")
+        return generator.to(self.device).eval()
 
     def _generator_entry(self, name: str, path: Path) -> GeneratorEntry:
         common: dict[str, Any] = {"name": name, "path": path, "builtin": path == self.builtin}

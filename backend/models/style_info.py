@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadCheckpoint
+from ..errors import BadCheckpoint, Damaged
 from .headers import FileHeader, read_header
 
 METADATA_KEY = "latent_loom_style"
 """One metadata entry and no more: safetensors writes several in an order that changes from run to run."""
 FORMAT = 1
 MAX_TEXT = 4096
+ADDED_LATER = ("mine",)
+"""Settings that come to a style after its run: its snapshots stay its own."""
 TEXTS = ("name", "generator", "generator_hash", "source", "target", "method", "licence")
 
 
@@ -61,7 +63,8 @@ class StyleInfo:
     @property
     def run(self) -> str:
         """Names the run that made it, sha256 hex: the same for all its snapshots, whatever the style is called."""
-        what = [self.generator_hash, self.source, self.target, self.method, self.seed, self.clips, self.settings]
+        settings = {name: value for name, value in self.settings.items() if name not in ADDED_LATER}
+        what = [self.generator_hash, self.source, self.target, self.method, self.seed, self.clips, settings]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
@@ -77,7 +80,7 @@ def info_of(header: FileHeader, file_name: str) -> StyleInfo:
     try:
         return StyleInfo.from_json(header.metadata[METADATA_KEY])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadCheckpoint(f"The style file {file_name} is damaged; get it again or train the style again.") from error
+        raise Damaged(f"The style file {file_name} is damaged; get it again or train the style again.") from error
 
 
 def _check(info: StyleInfo) -> None:

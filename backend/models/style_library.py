@@ -9,6 +9,7 @@ go beside a running backend; one that cannot be read is listed as broken and sto
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
@@ -21,11 +22,13 @@ from torch import Tensor
 
 from ..adaptation import snapshots as shots
 from ..adaptation.style import THUMBNAIL, Style, delta_shapes, without_mapper
-from ..errors import AlreadyExists, BadCheckpoint, BadRequest, NotFound
+from ..errors import AlreadyExists, BadCheckpoint, BadRequest, Damaged, NotFound
 from .files import SUFFIX, Cache, Stamp, check_name, stamp, writing
 from .headers import Shapes, read_header
+from .integrity import moving_aside
+from .memory import MODELS
 from .reference import join, split
-from .snapshot_index import SnapshotIndex
+from .snapshot_index import SnapshotIndex, read_snapshots
 from .style_info import StyleInfo, read_info
 from .style_list import BUILTIN_STYLES, StyleEntry, list_styles, own_snapshots, read_entry, snapshots_path, style_path
 
@@ -42,7 +45,6 @@ class StyleLibrary:
     def __init__(self, folder: Path, builtin: Path = BUILTIN_STYLES) -> None:
         self.folder, self.builtin = folder, builtin
         self._lock = threading.RLock()
-        self._styles: Cache[Style] = Cache(32)
         self._hashes: Cache[str] = Cache(512)
 
     # Finding and reading
@@ -68,7 +70,8 @@ class StyleLibrary:
         """Raises NotFound, BadRequest (no such name or position), BadCheckpoint."""
         name, iterations = split(reference)
         with self._lock:
-            return self._styles.get((reference, *self.stamps(reference)), lambda: self._load(name, iterations))
+            key = ("style", str(self.path(name)), reference, *self.stamps(reference))
+            return MODELS.host.get(key, lambda: self._load(name, iterations), most=32)
 
     def stamps(self, reference: str) -> tuple[Stamp, ...]:
         """What changes when a file does that the style is read from. Raises NotFound, BadRequest."""
@@ -93,16 +96,20 @@ class StyleLibrary:
             raise BadCheckpoint(f"The style file {path.name} holds half a low-rank change; train it again.") from error
 
     def snapshots(self, name: str) -> SnapshotIndex:
-        """The snapshots of a style. Raises NotFound where none were kept; BadCheckpoint, BadRequest."""
+        """The snapshots of a style. Raises NotFound where none were kept; BadCheckpoint (of a newer version),
+        BadRequest."""
         index = own_snapshots(self.path(name), self.info(name))
         if index is None:
+            with contextlib.suppress(Damaged, OSError):
+                read_snapshots(self._beside(name))
             raise NotFound(f"No snapshots of the style {name!r} are kept; there is only the style itself.")
         return index
 
     def training(self, name: str) -> tuple[dict[int, dict[str, Tensor]], dict[str, Tensor], SnapshotIndex]:
         """(tensors of each snapshot, the trainer's state, the index): what a run that goes on begins with."""
         index, path = self.snapshots(name), self._beside(name)
-        return shots.load_snapshots(path), shots.load_state(path), index
+        with moving_aside(path, self.folder):
+            return shots.load_snapshots(path), shots.load_state(path), index
 
     # Changing
 
@@ -192,7 +199,9 @@ class StyleLibrary:
         return path
 
     def _load(self, name: str, iterations: float | None) -> Style:
-        style = Style.load(self.path(name))
+        path = self.path(name)
+        with moving_aside(path, self.folder):
+            style = Style.load(path)
         if iterations is None:
             return style
         self.snapshots(name)  # proves that there are some, of this style's own run

@@ -17,6 +17,8 @@ def main() -> int:
     parser.add_argument("--connection-file", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--parent-stdin", action="store_true")
+    parser.add_argument("--models-mib", type=int)
+    parser.add_argument("--unload-after-s", type=float, default=ServeSettings.unload_after_s)
     try:
         serve(ServeSettings(**vars(parser.parse_args())))
     except LoomError as error:

@@ -12,16 +12,23 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
-from collections.abc import Sequence
+import struct
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import zmq
 from zmq.utils import z85
 
 from ..errors import BadRequest
+from .guests import OWNER
+from .journal import about
+from .quiet import Seldom
 
 log = logging.getLogger(__name__)
 
+ANSWERS_A_TURN = 32
+"""A flood of connections must not keep the I/O thread from those who are in."""
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
 ZAP_DOMAIN = b"latent-loom"  # without a domain libzmq asks no handler for PLAIN
 
@@ -67,18 +74,31 @@ def refuse_open_address(address: str, curve: CurveKeys | None) -> None:
     if not is_loopback(address) and curve is None:
         raise BadRequest(
             f"{address} can be reached from other machines, and without keys anyone there could use this backend; "
-            "listen on tcp://127.0.0.1:0, or give a CURVE key pair and the keys of the clients that may connect."
+            "listen on tcp://127.0.0.1:0, or make a key for each client first: latent-loom keys add NAME --address "
+            "tcp://HOST:PORT."
         )
 
 
 class Doorkeeper:
-    """Answers ZAP requests. Make one before the ROUTER binds; poll `socket` and call `answer` when it is readable."""
+    """Answers ZAP requests. Make one before the ROUTER binds; poll `socket` and call `answer` when it is readable.
 
-    def __init__(self, context: zmq.Context, token: str, curve: CurveKeys | None = None) -> None:
+    clients  public keys (Z85) and the names of those whose they are, asked at every handshake; None = those of `curve`
+    refused  counts those who were not let in
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context,
+        token: str,
+        curve: CurveKeys | None = None,
+        clients: Callable[[], Mapping[str, str]] | None = None,
+    ) -> None:
         self._token = token.encode()
         self._curve = curve
-        self._keys = tuple(z85.decode(key) for key in sorted(curve.allowed_clients)) if curve else ()
+        fixed = {key: key[:8] for key in curve.allowed_clients} if curve else {}
+        self._clients = clients or (lambda: fixed)
         self.refused = 0
+        self._seldom = Seldom()
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
         self.socket.bind(ZAP_ADDRESS)
@@ -93,32 +113,46 @@ class Doorkeeper:
             router.setsockopt(zmq.CURVE_SECRETKEY, self._curve.secret_key.encode())
 
     def answer(self) -> None:
-        """Answer every waiting request."""
-        while True:
+        """Answer the waiting requests, so many at a time."""
+        for _ in range(ANSWERS_A_TURN):
             try:
                 frames = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            allowed = self._may_enter(frames)
-            if not allowed:
-                self.refused += 1
-                log.warning(
-                    "refused a connection from %s", frames[3].decode("ascii", "replace") if len(frames) > 3 else "?"
-                )
-            status = (b"200", b"OK") if allowed else (b"400", b"refused")
-            self.socket.send_multipart([b"1.0", frames[1] if len(frames) > 1 else b"", *status, b"", b""])
+            user = self._who(frames)
+            if user is None:
+                self._refuse(frames[3].decode("ascii", "replace")[:64] if len(frames) > 3 else "?")
+            status = (b"200", b"OK", user.encode()) if user is not None else (b"400", b"refused", b"")
+            self.socket.send_multipart([b"1.0", frames[1] if len(frames) > 1 else b"", *status, b""])
 
-    def _may_enter(self, frames: Sequence[bytes]) -> bool:
-        """frames: version, request id, domain, address, identity, mechanism, credentials..."""
+    def _refuse(self, address: str) -> None:
+        self.refused += 1
+        if count := self._seldom.tells(time.monotonic()):
+            times = f" ({count} times)" if count > 1 else ""
+            log.warning("refused a connection from %s%s", address, times,
+                        extra=about("refused", address=address, count=count))  # fmt: skip
+
+    def _who(self, frames: Sequence[bytes]) -> str | None:
+        """The user, or None for a stranger. frames: version, request id, domain, address, identity, mechanism,
+        credentials..."""
         if len(frames) < 6 or frames[0] != b"1.0":
-            return False
+            return None
         mechanism, credentials = frames[5], frames[6:]
         if mechanism == b"PLAIN" and self._curve is None and len(credentials) == 2:
-            return hmac.compare_digest(credentials[1], self._token)
+            return OWNER if hmac.compare_digest(credentials[1], self._token) else None
         if mechanism == b"CURVE" and self._curve is not None and len(credentials) == 1:
             # Every key is compared, so the time tells nothing about which one is on the list.
-            return sum(hmac.compare_digest(credentials[0], key) for key in self._keys) > 0
-        return False
+            same = [user for key, user in self._clients().items() if hmac.compare_digest(credentials[0], _raw(key))]
+            return same[0] if same else None
+        return None
 
     def close(self) -> None:
         self.socket.close()
+
+
+def _raw(key: str) -> bytes:
+    """The 32 bytes of a key in Z85; nothing, which equals no key, for what is none."""
+    try:
+        return z85.decode(key)
+    except (ValueError, KeyError, struct.error):
+        return b""

@@ -8,6 +8,7 @@ another client by one.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,14 +16,17 @@ from typing import Any
 import numpy as np
 
 from ..job import Progress
+from .guests import OWNER
 
 
 @dataclass(eq=False, kw_only=True)
 class Ticket:
     """One request on its way: who asked (`peer`, the ROUTER's routing id), for what, and how far it has come.
 
+    user      who asks, `guests.OWNER` or the name of a key
     stop      set by the I/O thread, asked by the work
     progress  the newest; set by the worker, read by `status`
+    put_s     when it came, began_s when a worker took it (None: not yet), both of time.monotonic
     """
 
     peer: bytes
@@ -32,6 +36,9 @@ class Ticket:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
     progress: Progress | None = None
+    user: str = OWNER
+    put_s: float = field(default_factory=time.monotonic)
+    began_s: float | None = None
 
 
 class Line:

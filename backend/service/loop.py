@@ -16,22 +16,29 @@ from typing import Any
 
 import zmq
 
-from ...protocol import VERSION, messages, server_state
+from ...protocol import messages, server_state
 from ...protocol.errors import LocalProtocolError
 from ...protocol.server_state import Sending, ServerConnection
 from ..errors import LoomError
 from ..job import Job, Progress
+from ..roots import ANYWHERE, Roots, within
 from .auth import Doorkeeper
 from .device import Device
 from .eta import Eta
+from .gate import Gate
+from .guests import OWNER, refusal
 from .handlers import AT_ONCE, AT_THE_DESK, AT_THE_DOOR, HANDLERS, Answer, Context
 from .jobs import Line, Ticket
+from .journal import about
 from .outbox import Outbox, Wakeup
+from .status import value_of_status
+from .tally import Client, Tally
 from .worker import Worker
 
 log = logging.getLogger(__name__)
 
 TURN_S = 0.05  # half the shortest interval between two progress messages of a job
+LARGE_BYTES = 64 * 1024  # from here on a frame is not copied
 MESSAGES_A_TURN = 64  # read at most so many before the others' answers go out
 
 
@@ -40,28 +47,42 @@ class Loop:
 
     router      bound, with NOBLOCK sends in mind: ROUTER_MANDATORY, LINGER 0
     context     what handlers work with; its `status` is set to this loop's
+    owner_roots, guest_roots  where the paths lead that the owner, and clients with a key, may name
     """
 
     def __init__(
         self,
         *,
         router: zmq.Socket,
+        gate: Gate,
         doorkeeper: Doorkeeper,
         wakeup: Wakeup,
         machine: ServerConnection,
         context: Context,
         device: Device,
         stop: threading.Event,
+        unload_after_s: float = 0.0,
+        owner_roots: Roots = ANYWHERE,
+        guest_roots: Roots = ANYWHERE,
     ) -> None:
         self._router = router
+        self._gate = gate
         self._doorkeeper = doorkeeper
         self._wakeup = wakeup
         self._machine = machine
+        machine.refusal = self.refusal
         self._context = replace(context, status=self.status)
         self._device = device
         self._stop = stop
+        self._owner_roots, self._guest_roots = owner_roots, guest_roots
+        self.tally = Tally()
+        self._speaker = OWNER  # the user whose message is being taken
+        self._pending: dict[tuple[bytes, int], Ticket] = {}
         self._outbox = Outbox(wakeup)
-        self._workers = {name: Worker(name, self._handle, self._outbox) for name in ("device", "desk", "door")}
+        self._workers = {
+            name: Worker(name, self._handle, self._outbox, unload_after_s=unload_after_s if name == "device" else 0.0)
+            for name in ("device", "desk", "door")
+        }
         self._lines = {name: Line() for name in self._workers}
         self._etas: dict[Ticket, Eta] = {}
 
@@ -71,7 +92,7 @@ class Loop:
         for worker in self._workers.values():
             worker.start()
         poller = zmq.Poller()
-        for socket in (self._router, self._doorkeeper.socket, self._wakeup.reader):
+        for socket in (self._router, self._gate.monitor, self._doorkeeper.socket, self._wakeup.reader):
             poller.register(socket, zmq.POLLIN)
         while not self._stop.is_set():
             # While something was read there may be more; otherwise sleep until a socket or the bell.
@@ -83,10 +104,14 @@ class Loop:
         """Everything that can be done without waiting. True: there may be more to read."""
         self._wakeup.clear()
         self._doorkeeper.answer()
+        self._gate.look(time.monotonic())
         more = self._receive()
+        for peer in self._gate.left():  # after what they had said was read
+            self._act(self._machine.disconnected(peer, time.monotonic()))
         self._take_from_workers()
         self._act(self._machine.tick(time.monotonic()))
         self._send_all()
+        self.tally.pending = len(self._pending)
         return more
 
     def end_workers(self, limit_s: float) -> bool:
@@ -106,11 +131,23 @@ class Loop:
     def _receive(self) -> bool:
         for _ in range(MESSAGES_A_TURN):
             try:
-                peer, *frames = self._router.recv_multipart(zmq.NOBLOCK)
+                # Without a copy, since only so it tells by which connection it came, and who sent it.
+                first, *rest = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return False
-            self._act(self._machine.receive(peer, frames, time.monotonic()))
+            peer = first.bytes
+            self._hear(peer, _user_of(first), rest)
+            self._gate.heard(first.get(zmq.SRCFD), peer, self._machine.is_greeted(peer), time.monotonic())
         return True
+
+    def _hear(self, peer: bytes, user: str, frames: list[zmq.Frame]) -> None:
+        known = self.tally.clients.get(peer)
+        if known is not None and known.user != user:  # another key under this client's name: its requests stay its own
+            self._act(self._machine.peer_gone(peer, "another client took its name"))
+        self._speaker = user
+        # Large frames stay where libzmq put them: an array is a view of one.
+        raw = [frame.bytes if len(frame) < LARGE_BYTES else frame.buffer for frame in frames]
+        self._act(self._machine.receive(peer, raw, time.monotonic()))
 
     def _send_all(self) -> None:
         self._act(self._machine.flush(self._send))
@@ -134,27 +171,39 @@ class Loop:
                 case server_state.RequestArrived(peer, request):
                     self._accept(peer, request)
                 case server_state.RequestWithdrawn(peer, request_id, reason):
-                    log.info("job id=%d withdrawn reason=%s", request_id, reason)
+                    self._tell_early("withdrawn", peer, request_id, reason)
                     any(line.withdraw(peer, request_id) for line in self._lines.values())
+                    if (ticket := self._pending.pop((peer, request_id), None)) is not None:
+                        self.tally.end(ticket.type, reason, None)
                 case server_state.CancelRequested(peer, request_id, reason):
-                    log.info("job id=%d stopping reason=%s", request_id, reason)
+                    self._tell_early("stopping", peer, request_id, reason)
                     any(line.stop(peer, request_id) for line in self._lines.values())
                 case server_state.PeerJoined(peer, client, version):
-                    log.info("client %s joined: %s %s", peer.hex()[:8], client, version)
+                    self.tally.clients[peer] = Client(
+                        name=client, version=version, user=self._speaker, since_s=time.monotonic()
+                    )
+                    fields = {"client": peer.hex()[:8], "name": client, "version": version, "user": self._speaker}
+                    log.info("client %s joined: %s %s", peer.hex()[:8], client, version,
+                             extra=about("client_joined", **fields))  # fmt: skip
                 case server_state.PeerLeft(peer, reason):
-                    log.info("client %s left: %s", peer.hex()[:8], reason)
+                    self.tally.clients.pop(peer, None)
+                    log.info("client %s left: %s", peer.hex()[:8], reason,
+                             extra=about("client_left", client=peer.hex()[:8], reason=reason))  # fmt: skip
                 case server_state.ShutdownRequested():
-                    log.info("a client asked for the end")
+                    log.info("a client asked for the end", extra=about("shutdown"))
                     self._stop.set()
 
     # --- the work ---
 
     def _accept(self, peer: bytes, request: messages.Request) -> None:
         ticket = Ticket(
-            peer=peer, id=request.id, type=request.type, params=dict(request.params), arrays=dict(request.arrays)
-        )
+            peer=peer, id=request.id, type=request.type, params=dict(request.params), arrays=dict(request.arrays),
+            user=self._user(peer),
+        )  # fmt: skip
+        self._pending[peer, request.id] = ticket
         if request.type in AT_ONCE:
             self._machine.started(peer, request.id)
+            ticket.began_s = ticket.put_s
             self._finish(ticket, self._at_once(ticket))
             return
         where = "desk" if request.type in AT_THE_DESK else "door" if request.type in AT_THE_DOOR else "device"
@@ -174,7 +223,8 @@ class Loop:
     def _handle(self, ticket: Ticket, job: Job) -> Answer:
         """What a worker does with a ticket, in the worker's thread."""
         job.check()
-        return HANDLERS[ticket.type](self._context, ticket.params, ticket.arrays, job)
+        with within(self._owner_roots if ticket.user == OWNER else self._guest_roots):
+            return HANDLERS[ticket.type](self._context, ticket.params, ticket.arrays, job)
 
     def _at_once(self, ticket: Ticket) -> Answer | LoomError:
         try:
@@ -212,6 +262,10 @@ class Loop:
 
     def _finish(self, ticket: Ticket, answer: Answer | LoomError) -> None:
         peer, request_id = ticket.peer, ticket.id
+        if self._pending.get((peer, request_id)) is ticket:
+            del self._pending[peer, request_id]
+        outcome = answer.code if isinstance(answer, LoomError) else "done"
+        self.tally.end(ticket.type, outcome, time.monotonic() - (ticket.began_s or ticket.put_s))
         if isinstance(answer, LoomError):
             self._machine.fail(peer, request_id, answer.code, str(answer), retryable=answer.retryable)
             return
@@ -223,24 +277,27 @@ class Loop:
 
     def status(self) -> dict[str, Any]:
         """The value of `status`; for the I/O thread alone."""
-        running = [line.running for line in self._lines.values() if line.running is not None]
-        jobs = [_shown(ticket) for ticket in running] + [_shown(t) for line in self._lines.values() for t in line]
-        return {
-            "state": "busy" if running else "idle",
-            "device": self._device.label,
-            "memory_mib": self._device.memory_mib,
-            "jobs": jobs,
-            "queued": sum(map(len, self._lines.values())),
-            "version": VERSION,
-        }
+        return value_of_status(self._device, self._lines, self._etas, self.tally, self._doorkeeper, self._gate)
+
+    # --- who ---
+
+    def _user(self, peer: bytes) -> str:
+        client = self.tally.clients.get(peer)
+        return client.user if client is not None else self._speaker
+
+    def refusal(self, peer: server_state.Peer, request: messages.Request) -> str | None:
+        """For the protocol machine: why this peer may not ask this."""
+        assert isinstance(peer, bytes)
+        return refusal(self._user(peer), request.type, request.params)
+
+    def _tell_early(self, what: str, peer: bytes, request_id: int, reason: str) -> None:
+        fields = {"client": peer.hex()[:8], "id": request_id, "reason": reason}
+        log.info("job id=%d %s reason=%s", request_id, what, reason, extra=about(f"job_{what}", **fields))
 
 
-def _shown(ticket: Ticket) -> dict[str, Any]:
-    progress = ticket.progress or Progress(done=0, total=0, stage="")
-    return {
-        "id": ticket.id,
-        "type": ticket.type,
-        "stage": progress.stage,
-        "done": progress.done,
-        "total": progress.total,
-    }
+def _user_of(frame: zmq.Frame) -> str:
+    """The user that the handshake found out; libzmq gives it to every message."""
+    try:
+        return str(frame.get("User-Id"))
+    except (zmq.ZMQError, ValueError):
+        return ""  # nobody: without the handshake there is no message, so this is a bug, and must open nothing

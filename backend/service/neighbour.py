@@ -39,7 +39,8 @@ def _answers(info: connection_file.ConnectionInfo) -> bool:
         socket.create_connection((where.hostname or "", where.port or 0), timeout=KNOCK_S).close()
     except (OSError, ValueError):
         return False
-    with Client(info.address, info.token, client="latent-loom serve") as client:
+    keys = {"server_key": info.server_key, "client_keys": info.client_keys}
+    with Client(info.address, info.token, client="latent-loom serve", **keys) as client:
         try:
             client.request("status", {}, timeout_s=ANSWER_S)
         except (BackendLost, RequestError):

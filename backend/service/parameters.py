@@ -2,7 +2,8 @@
 
 Settings are frozen dataclasses that check their own ranges; this checks that every parameter exists and has the type
 that its field is annotated with. What comes over the wire has no tuples, paths or floats like `1`, so lists become
-tuples, strings become paths and whole numbers become floats where a field asks for them.
+tuples, strings become paths and whole numbers become floats where a field asks for them. A path is resolved here, and
+refused where the client may not go (`roots.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadRequest
+from ..roots import allowed
 
 
 class _MismatchError(Exception):
@@ -123,7 +125,7 @@ def _fit_plain(value: Any, hint: Any) -> Any:
     if hint is str and isinstance(value, str):
         return value
     if hint is Path and isinstance(value, str | Path) and str(value) and "\0" not in str(value):
-        return Path(value)
+        return allowed(Path(value))
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
     raise _MismatchError(names.get(hint, f"a {getattr(hint, '__name__', hint)}"))
 

@@ -7,29 +7,33 @@ started the process waits for the file to appear or for the process to exit, and
 
 from __future__ import annotations
 
+import gc
 import logging
-import logging.handlers
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from ...protocol import connection_file, limits
+from ...protocol import VERSION, connection_file, limits
 from ...protocol.server_state import ServerConnection
 from ..errors import AddressTaken, BadRequest, CannotWrite
-from . import parent
+from ..roots import Roots
+from . import journal, keyring, parent
 from .auth import Doorkeeper
 from .device import find_device, leave_room_for_others
+from .gate import Gate, ask_for_files
 from .handlers import HANDLERS, Context
 from .loop import Loop
+from .metrics import Exposition
 from .neighbour import refuse_to_displace
 from .outbox import Wakeup
+from .porch import Porch
 from .settings import ServeSettings
 
 log = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ def serve(settings: ServeSettings) -> None:
     """
     _start_log(settings)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    ask_for_files()
     stop, orphaned, wakeup = threading.Event(), threading.Event(), Wakeup()
 
     def end() -> None:
@@ -58,15 +63,17 @@ def serve(settings: ServeSettings) -> None:
 
     token, session = connection_file.new_token(), connection_file.new_session()
     zmq_context = zmq.Context()
-    doorkeeper = Doorkeeper(zmq_context, token, settings.curve)
+    owners_keys = keyring.new_pair() if settings.curve is not None else None
+    doorkeeper = Doorkeeper(zmq_context, token, settings.curve, keyring.known(settings, owners_keys))
     try:
         with _signals(end):
-            router = _bind(zmq_context, doorkeeper, settings.address)
+            router, gate = _bind(zmq_context, doorkeeper, settings.address)
             if settings.parent_stdin:
                 orphaned = parent.watch_parent(end)
             try:
-                ended = _run(settings, router, doorkeeper, wakeup, stop, token, session)
+                ended = _run(settings, router, gate, doorkeeper, wakeup, stop, token, session, owners_keys)
             finally:
+                gate.close()
                 router.close(linger=GOODBYE_MS)
     finally:
         doorkeeper.close()
@@ -84,18 +91,24 @@ def serve(settings: ServeSettings) -> None:
 def _run(
     settings: ServeSettings,
     router: zmq.Socket,
+    gate: Gate,
     doorkeeper: Doorkeeper,
     wakeup: Wakeup,
     stop: threading.Event,
     token: str,
     session: str,
+    owners_keys: tuple[str, str] | None,
 ) -> bool:
     """Everything between bind and close. False: a job still runs."""
     import open_clip  # noqa: F401  (seconds; later, beside the loop, such an import would hold up a ping for 0.1 s)
 
     from ..adaptation import adapt  # noqa: F401
+    from ..models.integrity import tidy
+    from ..models.memory import MODELS
     from ..models.store import Store  # seconds: PyTorch
 
+    gc.collect()
+    gc.freeze()  # what was imported stays anyway; looking through it again and again would hold up pings for 0.1 s
     if settings.threads is not None:
         import torch
 
@@ -104,6 +117,8 @@ def _run(
         leave_room_for_others()
     device = find_device()
     store = Store(settings.data, device=device.torch_name)
+    MODELS.set_budget(store.device, settings.models_mib)
+    notices = tidy(store.root)
     machine = ServerConnection(
         session=session,
         describe=lambda: {
@@ -112,26 +127,40 @@ def _run(
             "generators": ["builtin"] * store.builtin.exists() + _names(store.root / "generators"),
             "styles": _names(store.root / "styles"),
             "capabilities": sorted(HANDLERS),
+            "notices": notices or None,
         },
     )
     context = Context(store=store)
+    secret = (keyring.folder(store.root), settings.connection_file or connection_file.default_path())
+    roots = settings.roots or None
     loop = Loop(
         router=router,
+        gate=gate,
         doorkeeper=doorkeeper,
         wakeup=wakeup,
         machine=machine,
         context=context,
         device=device,
         stop=stop,
+        unload_after_s=settings.unload_after_s,
+        owner_roots=Roots(folders=roots, secret=secret),
+        guest_roots=Roots(folders=roots or (), secret=secret),
     )
     address = router.getsockopt_string(zmq.LAST_ENDPOINT)
-    info = connection_file.ConnectionInfo(address=address, token=token, pid=os.getpid(), session=session)
+    info = connection_file.ConnectionInfo(
+        address=keyring.nearby(address), token=token, pid=os.getpid(), session=session,
+        server_key=settings.curve.public_key if settings.curve is not None else None, client_keys=owners_keys,
+    )  # fmt: skip
     refuse_to_displace(settings.connection_file)
     with _cannot_write("connection file", settings.connection_file or connection_file.default_path()):
         written = connection_file.write(info, settings.connection_file)
-    log.info("listening on %s, device %s, connection file %s", address, device.label, written)
+    about = {"address": address, "device": device.label, "version": VERSION, "session": session, "pid": os.getpid()}
+    log.info("listening on %s, device %s, connection file %s", address, device.label, written,
+             extra=journal.about("listening", **about))  # fmt: skip
+    metrics = Exposition(settings.metrics, loop.tally, doorkeeper, gate) if settings.metrics is not None else None
     try:
-        loop.run()
+        with metrics or nullcontext():
+            loop.run()
     finally:
         connection_file.remove(settings.connection_file, session)
     return loop.end_workers(settings.end_limit_s)
@@ -142,8 +171,8 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.safetensors") if not path.name.startswith("."))
 
 
-def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> zmq.Socket:
-    """A ROUTER that lets in whom the doorkeeper allows. Raises AddressTaken, BadRequest."""
+def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> tuple[zmq.Socket, Gate]:
+    """A ROUTER that lets in whom the doorkeeper allows, and its gate. Raises AddressTaken, BadRequest."""
     router = context.socket(zmq.ROUTER)
     for option, value in (
         (zmq.LINGER, 0),
@@ -159,9 +188,11 @@ def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> zmq.Soc
     ):
         router.setsockopt(option, value)
     doorkeeper.secure(router)
+    gate = Gate(router, Porch())
     try:
         router.bind(address)
     except zmq.ZMQError as error:
+        gate.close()
         router.close()
         if error.errno == zmq.EADDRINUSE:
             raise AddressTaken(
@@ -169,7 +200,7 @@ def _bind(context: zmq.Context, doorkeeper: Doorkeeper, address: str) -> zmq.Soc
                 "use that one, stop it, or take another port (port 0: any free one)."
             ) from None
         raise BadRequest(f"Cannot listen on {address} ({error.strerror}); use tcp://127.0.0.1:0.") from None
-    return router
+    return router, gate
 
 
 @contextmanager
@@ -205,17 +236,6 @@ def _cannot_write(what: str, path: Path) -> Iterator[None]:
 
 
 def _start_log(settings: ServeSettings) -> None:
-    handler: logging.Handler
-    if settings.log_file is None:
-        handler = logging.StreamHandler()
-    else:
-        with _cannot_write("log file", settings.log_file):
-            settings.log_file.parent.mkdir(parents=True, exist_ok=True)
-            handler = logging.handlers.RotatingFileHandler(
-                settings.log_file, maxBytes=4 << 20, backupCount=3, encoding="utf-8"
-            )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(message)s"))
     logger = logging.getLogger(__name__.rpartition(".")[0])
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    with _cannot_write("log file", settings.log_file or Path("-")):
+        journal.tell(logger, settings.log_file)

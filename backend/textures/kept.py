@@ -29,8 +29,8 @@ from ...stylegan2.inputs import Grid, SynthesisInputs, draw_inputs
 from ...stylegan2.networks import Generator
 from ...stylegan2.seeds import SEED_LIMIT
 from ..adaptation.style import Style, StyleInfo, blend
-from ..errors import BadCheckpoint, BadRequest
-from ..models.headers import read_header
+from ..errors import BadCheckpoint, BadRequest, Damaged
+from ..models.headers import check_digest, read_header, with_digest
 from .files import write_atomic
 
 METADATA_KEY = "latent_loom_texture"
@@ -149,7 +149,7 @@ class KeptTexture:
             tensors[THUMBNAIL] = torch.from_numpy(np.array(self.thumbnail))
         about = json.dumps({"format": FORMAT} | asdict(self.info), sort_keys=True)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_atomic(path, save(tensors, {METADATA_KEY: about}))
+        write_atomic(path, with_digest(save(tensors, {METADATA_KEY: about}), METADATA_KEY))
 
     @classmethod
     def load(cls, path: Path) -> KeptTexture:
@@ -158,7 +158,9 @@ class KeptTexture:
         if path.stat().st_size > LARGEST_BYTES:
             raise damaged(path)
         try:
-            tensors = load(path.read_bytes())
+            raw = path.read_bytes()
+            tensors = load(raw)
+            check_digest(raw, METADATA_KEY, path.name)
             thumbnail = tensors.pop(THUMBNAIL, None)
             if any(not t.is_floating_point() or not torch.isfinite(t).all() for t in tensors.values()):
                 raise ValueError("not numbers")
@@ -195,8 +197,8 @@ def read_kept_info(path: Path) -> KeptInfo:
         raise damaged(path) from error
 
 
-def damaged(path: Path) -> BadCheckpoint:
-    return BadCheckpoint(f"The kept texture {path.name} is damaged; keep or project it again.")
+def damaged(path: Path) -> Damaged:
+    return Damaged(f"The kept texture {path.name} is damaged; keep or project it again.")
 
 
 def _arrangement(tensors: dict[str, Tensor], grid: Grid) -> SynthesisInputs:

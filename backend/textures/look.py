@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ...protocol.limits import MAX_PICTURE_PX
 from ...stylegan2.seeds import SEED_LIMIT
 from ..errors import BadRequest
 from ..models.files import check_name
@@ -16,7 +17,7 @@ from .pbr import PbrSettings
 from .variation import Source, Variation
 
 TILES = ("none", "x", "y", "xy")
-SMALLEST_PX, LARGEST_PX = 16, 8192
+SMALLEST_PX, LARGEST_PX = 16, MAX_PICTURE_PX
 MOST_STYLES = 16
 StyleList = tuple[tuple[str, float], ...]
 

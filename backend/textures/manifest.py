@@ -18,7 +18,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from ..errors import BadRequest, CannotWrite
@@ -105,8 +105,8 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Iterator[dict[str, Any]]:
-    """The records of the manifest in `folder`, one at a time; none where there is no manifest. Broken lines are left
-    out; of two for one file the later counts, and both come.
+    """The records of the manifest in `folder`, one at a time; none where there is no manifest. Broken lines, and
+    those of files outside the folder, are left out; of two for one file the later counts, and both come.
 
     Raises  BadRequest where another version wrote it, or it is no manifest at all
     """
@@ -120,18 +120,26 @@ def read_manifest(folder: Path) -> Iterator[dict[str, Any]]:
             try:
                 record = json.loads(line)
                 version, name, size = record["version"], record["file"], record.get("bytes")
-            except (ValueError, TypeError, KeyError, AttributeError):
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 continue
             if version != VERSION:
                 raise BadRequest(
                     f"The {FILE} in {str(folder)!r} was written by another version of Latent Loom (format {version!r},"
                     f" not {VERSION}): a newer version is needed, or another folder."
                 )
-            if isinstance(name, str) and isinstance(size, int) and isinstance(record.get("sha256"), str):
+            if is_below(name) and isinstance(size, int) and isinstance(record.get("sha256"), str):
                 found += 1
                 yield record
     if lines > 1 and not found:
         raise BadRequest(f"The {FILE} in {str(folder)!r} is not a batch's manifest; choose another folder.")
+
+
+def is_below(name: Any) -> bool:
+    """Whether a manifest's file name stays in the manifest's folder: it may have come from somebody else."""
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return bool(parts) and not {"..", "/"} & set(parts) and ":" not in parts[0]
 
 
 def _whole(folder: Path, verify: bool) -> Iterator[bytes]:

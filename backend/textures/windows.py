@@ -4,11 +4,13 @@ Nearly all memory goes into the fine blocks, and they are local: a pixel depends
 within a few of *its* pixels. So a large picture is made whole up to a block whose plane is still small; from there on
 overlapping windows are cut from those activations and from the picture's own full-size noise, and of each window the
 part that no cut edge has touched is kept. The result is the whole picture's up to the rounding of float32. Where the
-windows lie depends on the size alone, so the bytes still depend on the settings alone.
+windows lie depends on the size alone, so the bytes still depend on the settings alone; but where the device runs out of
+memory all the same, the picture is made again in smaller pieces, which is said in the log.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +21,10 @@ from torch import Tensor
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.inputs import Grid, SynthesisInputs
 from ...stylegan2.networks import Generator, Partway
+from ..errors import NO_COLOURS, NonFinite, is_out_of_memory
+from ..models.memory import MODELS
+
+log = logging.getLogger(__name__)
 
 WHOLE_PX = 2048**2
 """A picture of at most so many pixels is made in one piece."""
@@ -29,34 +35,88 @@ PLANE_PX = 512**2
 WINDOW_PX = 1024
 """Side of what a window yields, in pixels of the picture."""
 
+SMALLEST_WINDOW_PX = 128
+"""Smaller windows would be mostly halo."""
+
+CHECKED_AT_ONCE = 1 << 22
+"""Numbers that are looked at together for not being finite."""
+
 HALO = 6
 """Pixels of the coarse plane around a window that its edge may touch. Each finer block reaches 1.5 px of the plane
 before it by the up-convolution and 0.5 by the convolution; the planes double, so under 2 * (1.5 + 0.5) = 4 in all."""
 
 
-def whole_blocks(config: GeneratorConfig, grid: Grid) -> int:
+@dataclass(frozen=True)
+class Pieces:
+    """How a picture is cut: `WHOLE_PX`, `PLANE_PX` and `WINDOW_PX`, or less of each."""
+
+    whole_px: int
+    plane_px: int
+    window_px: int
+
+    @classmethod
+    def usual(cls) -> Pieces:
+        return cls(WHOLE_PX, PLANE_PX, WINDOW_PX)
+
+    def smaller(self) -> Pieces | None:
+        """A quarter of the pixels at once; None where smaller pieces would save nothing."""
+        if self.window_px <= SMALLEST_WINDOW_PX:
+            return None
+        return Pieces(min(self.whole_px // 4, self.window_px**2 // 4), self.plane_px // 4, self.window_px // 2)
+
+
+def whole_blocks(config: GeneratorConfig, grid: Grid, pieces: Pieces | None = None) -> int:
     """How many blocks are made for the whole plane; all of them where the picture is not cut."""
-    cells = grid[0] * grid[1]
-    if cells << 2 * (config.blocks - 1) <= WHOLE_PX:
+    cells, pieces = grid[0] * grid[1], pieces or Pieces.usual()
+    if cells << 2 * (config.blocks - 1) <= pieces.whole_px:
         return config.blocks
-    fitting = [index + 1 for index in range(config.blocks - 1) if cells << 2 * index <= PLANE_PX]
+    fitting = [index + 1 for index in range(config.blocks - 1) if cells << 2 * index <= pieces.plane_px]
     return max(fitting, default=1)
 
 
-@torch.no_grad()
 def synthesize(generator: Generator, ws: Tensor, inputs: SynthesisInputs, padding: str) -> np.ndarray:
     """One picture, float32 [H, W, C], of ws [1, L, w_dim]: like `Generator.synthesize`, in windows where it is large.
 
     inputs  on the CPU; what is needed at a time is brought to the generator's device
+    Raises  NonFinite; out of memory (PyTorch's) only where neither letting other models go nor smaller pieces help
     """
+    pieces: Pieces | None = Pieces.usual()
+    freed = False
+    while True:
+        assert pieces is not None
+        try:
+            return _finite(_in_pieces(generator, ws, inputs, padding, pieces))
+        except Exception as error:
+            smaller = pieces.smaller() if freed else pieces
+            if not is_out_of_memory(error) or smaller is None:
+                raise
+            pieces = smaller
+        # Outside the handler: the error's frames held what was made so far.
+        MODELS.free()
+        if freed:
+            log.warning("out of memory: the picture is made again in pieces of %d px", pieces.window_px)
+        freed = True
+
+
+def _finite(picture: np.ndarray) -> np.ndarray:
+    """The picture, or NonFinite: rounded to bytes, such numbers would be any colour."""
+    if not all(np.isfinite(rows).all() for rows in np.array_split(picture, 1 + picture.size // CHECKED_AT_ONCE)):
+        raise NonFinite(NO_COLOURS)
+    return picture
+
+
+@torch.no_grad()
+def _in_pieces(generator: Generator, ws: Tensor, inputs: SynthesisInputs, padding: str, pieces: Pieces) -> np.ndarray:
     device, config, net = ws.device, generator.config, generator.synthesis
-    split = whole_blocks(config, inputs.grid)
+    split = whole_blocks(config, inputs.grid, pieces)
     if split == config.blocks:
         return _pixels(generator.synthesize(ws, inputs.to(device), tile=padding))
     convs = 2 * split - 1
     coarse = net(ws, inputs.to(device), tile=padding, stop=split)
     scale = 1 << (config.blocks - split)
-    rows, columns = (_Axis(n, axis in padding, scale) for n, axis in zip(coarse.x.shape[2:], "yx", strict=True))
+    rows, columns = (
+        _Axis(n, axis in padding, scale, pieces.window_px) for n, axis in zip(coarse.x.shape[2:], "yx", strict=True)
+    )
     # On an axis that is cut the padding meets only what is thrown away.
     tile = "".join(axis for axis, cut in (("x", columns.cut), ("y", rows.cut)) if axis in padding and not cut)
     picture = np.empty((rows.size * scale, columns.size * scale, config.image_channels), np.float32)
@@ -91,9 +151,9 @@ class _Window:
 class _Axis:
     """One axis of the coarse plane: its size, whether it wraps, and whether it is cut into windows."""
 
-    def __init__(self, size: int, wraps: bool, scale: int) -> None:
+    def __init__(self, size: int, wraps: bool, scale: int, window_px: int) -> None:
         self.size, self.wraps = size, wraps
-        self.core = max(WINDOW_PX // scale, 1)
+        self.core = max(window_px // scale, 1)
         self.cut = size > self.core + 2 * HALO
 
     def windows(self) -> Iterator[_Window]:

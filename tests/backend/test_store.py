@@ -68,7 +68,7 @@ def test_broken_files_are_listed_and_stop_nobody(store):
     assert [(e.name, e.broken is None) for e in store.styles()] == [("cut", False), ("mossy", True)]
     assert [(e.name, e.broken is None) for e in store.generators()] == [("builtin", True), ("bad", False)]
     assert "damaged" in store.styles()[0].broken
-    for use in (lambda: store.style("cut"), lambda: store.generator("bad"), lambda: store.generator_hash("bad")):
+    for use in (lambda: store.style("cut"), lambda: store.generator_hash("bad"), lambda: store.generator("bad")):
         with pytest.raises(BadCheckpoint):
             use()
 

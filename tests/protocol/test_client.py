@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zmq
 import zmq.utils.z85
+from latent_loom.protocol import client as client_module
 from latent_loom.protocol import connection_file, errors
 from latent_loom.protocol.client import Client, Connected, Failed, Finished, Lost, Progressed
 from latent_loom.protocol.server_state import RequestArrived
@@ -233,3 +234,18 @@ def test_the_token_stands_in_no_repr():
 def test_a_missing_connection_file_is_said_with_the_way_to_start_a_backend(tmp_path):
     with pytest.raises(errors.NoConnectionFile, match="latent-loom serve"):
         Client.from_connection_file(tmp_path / "connection.json")
+
+
+def test_a_connection_file_that_is_written_anew_is_noticed_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(client_module, "WAIT_S", 0.0)
+    path = tmp_path / "connection.json"
+    changed = client_module._watch(path)
+    assert not changed()
+    path.write_text("one")
+    assert changed() and not changed()
+    other = tmp_path / "other"
+    other.write_text("two")
+    other.replace(path)
+    assert changed() and not changed()
+    path.unlink()
+    assert not changed()

@@ -82,7 +82,7 @@ def test_hello_comes_first_and_requests_wait_for_the_welcome():
     wire.machine.transport_opened(wire.now)
     wire.machine.request("models")
     (hello,) = wire.said()
-    assert hello.type == "hello" and list(hello.protocol) == [1, 0] and list(hello.pending) == []
+    assert hello.type == "hello" and list(hello.protocol) == [1, 1] and list(hello.pending) == []
     (event,) = wire.welcome()
     assert isinstance(event, Connected) and not event.restarted
     assert [(m.type, m.id) for m in wire.said()] == [("status", id), ("models", id + 1)]
@@ -337,6 +337,66 @@ def test_another_major_version_closes_for_good(wire):
     wire.now += 1000
     assert not wire.machine.wants_transport(wire.now)
     assert wire.lose() == [] and wire.hear(messages.Pong(id=1)) == [] and wire.machine.close() == []
+
+
+def test_a_backend_of_another_major_version_that_says_welcome_is_left_with_who_is_to_be_updated():
+    wire = Wire()
+    id = wire.machine.request("status")
+    wire.machine.transport_opened(wire.now)
+    wire.said()
+    failed, lost = wire.hear(messages.Welcome(server="s", version="9", protocol=[0, 3], session="s1"))
+    assert failed.id == id and isinstance(failed.error, errors.VersionMismatch) and lost.final
+    assert "update the backend" in str(failed.error)
+
+
+def test_what_an_older_backend_cannot_know_is_not_sent_and_says_who_is_to_be_updated():
+    wire = Wire()
+    held_back = wire.machine.request("free")
+    events = wire.open()  # this backend speaks 1.0
+    assert [type(event) for event in events] == [Connected, Failed] and wire.machine.minor == 0
+    assert events[1].id == held_back and events[1].error.code == "unknown_type"
+    assert "update the backend" in str(events[1].error)
+    later = wire.machine.request("free")
+    (failed,) = wire.machine.tick(wire.now)
+    assert failed.id == later and wire.said() == [] and wire.machine.pending == ()
+
+
+def test_a_newer_backend_is_asked_for_all_that_this_client_knows():
+    wire = Wire()
+    wire.machine.transport_opened(wire.now)
+    wire.said()
+    wire.hear(messages.Welcome(server="s", version="9", protocol=[1, 7], session="s1"))
+    wire.machine.request("free")
+    assert [m.type for m in wire.said()] == ["free"] and wire.machine.minor == 1
+
+
+def test_a_backend_that_takes_the_connection_and_is_silent_is_waited_for_longer():
+    wire = Wire()
+    id = wire.machine.request("adapt", ADAPT)
+    wire.machine.transport_opened(wire.now)
+    events = []
+    while wire.now < 150:  # a suspended process: every connection opens, no welcome comes
+        events += wire.wait(1)
+        if wire.machine.wants_transport(wire.now):
+            wire.machine.transport_opened(wire.now)
+    if wire.machine.state is State.WAITING:
+        wire.wait(5)
+        wire.machine.transport_opened(wire.now)
+    assert not any(isinstance(event, Failed) for event in events) and wire.machine.pending == (id,)
+    wire.said()
+    wire.welcome()
+    assert [m.type for m in wire.said()] == ["adapt"]
+
+
+def test_a_new_backend_ends_the_backoff(wire):
+    for _ in range(8):
+        wire.lose()
+        wire.wait(40)
+        wire.machine.transport_opened(wire.now)
+    wire.lose()
+    assert not wire.machine.wants_transport(wire.now)
+    wire.machine.hurry(wire.now)
+    assert wire.machine.wants_transport(wire.now)
 
 
 HOSTILE = {

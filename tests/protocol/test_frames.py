@@ -96,6 +96,23 @@ def test_nesting_deeper_than_the_limit_is_refused_on_both_sides():
         frames.decode([limits.MAGIC, msgpack.packb({"a": value})])
 
 
+MANY = {
+    "a list": [0] * (limits.MAX_ITEMS + 1),
+    "lists of nothing": [[[]] * 1000] * (limits.MAX_ITEMS // 1000),
+    "maps of nothing": [[{}] * 1000] * (limits.MAX_ITEMS // 1000),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_more_values_than_the_limit_are_refused_on_both_sides(name):
+    with pytest.raises(TooLargeToSend, match="split the request"):
+        frames.encode({"value": MANY[name]})
+    raw = msgpack.packb(MANY[name])
+    header = msgpack.packb({"type": "x", "spilled": [{"name": "value", "bytes": len(raw)}]})
+    with pytest.raises(RemoteProtocolError, match="not valid msgpack"):
+        frames.decode([limits.MAGIC, header, raw])
+
+
 def test_numpy_scalars_and_tuples_become_plain_values():
     header = {"a": np.float32(0.5), "b": np.int64(3), "c": (1, np.bool_(True)), "d": np.float64(2)}
     assert frames.decode(frames.encode(header))[0] == {"a": 0.5, "b": 3, "c": [1, True], "d": 2.0}

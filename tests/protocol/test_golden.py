@@ -1,4 +1,5 @@
-"""Golden bytes: what version 1.0 looks like on the wire, kept in tests/golden/protocol.json.
+"""Golden bytes: what version 1.0 looks like on the wire, kept in tests/golden/protocol.json, and beside it what each
+minor version added (protocol-1.1.json): an older end writes the old bytes for ever, and they must be understood.
 
 If this fails, old clients and new servers no longer understand each other: think of a new minor or major version before
 writing the file anew (`python tests/protocol/test_golden.py`).
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 from latent_loom.protocol import frames, messages
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "protocol.json"
+FOLDER = Path(__file__).parents[1] / "golden"
+GOLDEN = FOLDER / "protocol.json"
 PREVIEW = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 
 MESSAGES: dict[str, messages.Message] = {
@@ -57,6 +59,27 @@ MESSAGES: dict[str, messages.Message] = {
     "error about the connection": messages.Error(code="hello_first", message="Say hello first."),
     "a spilled result": messages.Result(id=4, value={"text": "loom" * 16385}),
 }
+
+
+ADDED: dict[str, dict[str, messages.Message]] = {
+    "protocol-1.1.json": {
+        "free": messages.Request(type="free", id=1),
+        "what was freed": messages.Result(id=1, value={"freed_mib": 340, "kept_mib": 120}),
+        "a greeting": messages.Hello(client="add-on", version="0.1.0", protocol=[1, 1]),
+        "too large": messages.Error(id=2, code="too_large", message="Make it smaller."),
+    },
+}
+"""What each later minor version added to the wire."""
+
+
+@pytest.mark.parametrize("file", ADDED)
+def test_what_a_later_version_added_does_not_change_either(file):
+    golden = json.loads((FOLDER / file).read_text(encoding="utf-8"))
+    assert golden == {name: shortened(messages.encode(m)) for name, m in ADDED[file].items()}
+    for name, message in ADDED[file].items():
+        sender = "client" if message.type in messages.CLIENT_TYPES else "server"
+        got = messages.decode([bytes.fromhex(frame) for frame in golden[name]], sender=sender)
+        assert shortened(messages.encode(got)) == golden[name]
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +128,6 @@ def shortened(raw: list[bytes]) -> list[str]:
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(
-        json.dumps({name: shortened(messages.encode(m)) for name, m in MESSAGES.items()}, indent=1, ensure_ascii=False)
-        + "\n",
-        encoding="utf-8",
-    )
+    for path, held in {GOLDEN: MESSAGES, **{FOLDER / file: added for file, added in ADDED.items()}}.items():
+        lines = {name: shortened(messages.encode(m)) for name, m in held.items()}
+        path.write_text(json.dumps(lines, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -166,4 +166,4 @@ def test_any_header_is_a_message_or_a_remote_error(type, fields, sender):
 
 
 def test_both_ends_speak_the_version_of_this_package():
-    assert PROTOCOL == (1, 0)
+    assert PROTOCOL == (1, 1)

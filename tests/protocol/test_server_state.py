@@ -89,11 +89,13 @@ def test_what_was_refused_before_the_hello_is_said_before_the_welcome():
     assert (error.id, error.code, welcome.type) == (5, "hello_first", "welcome")
 
 
-def test_another_major_version_is_refused_with_both_versions_named():
+@pytest.mark.parametrize(("theirs", "older"), [([2, 0], "backend"), ([0, 9], "client")])
+def test_another_major_version_is_refused_with_both_versions_named_and_who_is_to_be_updated(theirs, older):
     wire = Wire()
-    assert wire.hear(messages.Hello(client="test", version="0", protocol=[2, 0])) == []
+    assert wire.hear(messages.Hello(client="test", version="0", protocol=theirs)) == []
     (error,) = wire.hears()
-    assert error.code == "version" and "1.0" in error.message and "2.0" in error.message
+    assert error.code == "version" and "1.1" in error.message and "{}.{}".format(*theirs) in error.message
+    assert f"update the {older}" in error.message
     wire.ask(1)
     assert [m.code for m in wire.hears()] == ["hello_first"]
 
@@ -102,6 +104,96 @@ def test_another_minor_version_is_welcome():
     wire = Wire()
     wire.hear(messages.Hello(client="test", version="0", protocol=[1, 9]))
     assert [m.type for m in wire.hears()] == ["welcome"]
+
+
+@pytest.mark.parametrize(("theirs", "advice"), [([1, 9], "update the backend"), ([1, 0], "check its name")])
+def test_a_request_that_nobody_here_knows_is_answered_with_who_is_to_be_updated(theirs, advice):
+    wire = Wire()
+    wire.hear(messages.Hello(client="test", version="0", protocol=theirs))
+    wire.hears()
+    wire.machine.receive("p", frames.encode({"type": "dream", "id": 1}), wire.now)
+    (error,) = wire.hears()
+    assert (error.code, error.id) == ("unknown_type", 1) and advice in error.message
+
+
+def test_every_limit_of_the_server_is_in_the_welcome():
+    wire = Wire(max_pending=7, max_peers=3, max_pending_bytes=1 << 20, max_request_bytes=1 << 10, grace_s=1.0)
+    wire.greet()
+    (welcome,) = wire.hears()
+    assert welcome.limits == {
+        "header_bytes": limits.MAX_HEADER_BYTES,
+        "spilled_bytes": limits.MAX_SPILLED_BYTES,
+        "items": limits.MAX_ITEMS,
+        "arrays": limits.MAX_ARRAYS,
+        "frame_bytes": limits.MAX_FRAME_BYTES,
+        "message_bytes": limits.MAX_MESSAGE_BYTES,
+        "request_bytes": 1 << 10,
+        "picture_px": limits.MAX_PICTURE_PX,
+        "pending": limits.MAX_PENDING_PER_PEER,
+        "pending_of_all": 7,
+        "pending_bytes": 1 << 20,
+        "peers": 3,
+        "connections": limits.MAX_CONNECTIONS,
+        "hello_within_s": limits.HELLO_WITHIN_S,
+        "queued_messages": limits.MAX_QUEUED_MESSAGES,
+        "queued_bytes": limits.MAX_QUEUED_BYTES,
+        "grace_s": 1.0,
+    }
+
+
+def test_one_client_too_many_is_told_so_and_gets_in_when_another_has_left():
+    wire = Wire(max_peers=2)
+    wire.greet("a"), wire.greet("b")
+    wire.hears()
+    assert wire.greet("c") == []
+    (error,) = wire.hears("c")
+    assert (error.code, error.id, error.retryable) == ("busy", None, True) and "2 clients" in error.message
+    wire.greet("a")  # one that is in may greet again
+    assert [m.type for m in wire.hears("a")][-1] == "welcome"
+    wire.machine.peer_gone("b")
+    assert kinds(wire.greet("c")) == ["PeerJoined"]
+
+
+def test_a_client_whose_connection_ended_leaves_at_once_unless_it_waits_for_something():
+    wire = Wire(max_peers=2)
+    wire.greet("idle"), wire.greet("waiting")
+    wire.ask(1, peer="waiting")
+    wire.hears(), wire.hears("idle"), wire.hears("waiting")
+    assert kinds(wire.machine.disconnected("idle", wire.now)) == ["PeerLeft"]
+    assert wire.machine.disconnected("waiting", wire.now) == [] == wire.machine.disconnected("nobody", wire.now)
+    assert kinds(wire.greet("new")) == ["PeerJoined"]
+    wire.hears("new")
+    wire.outcome = Sending.GONE
+    wire.turn(limits.GRACE_S / 2)
+    assert kinds(wire.turn(limits.GRACE_S)) == ["RequestWithdrawn", "PeerLeft"]
+
+
+def test_a_request_that_carries_too_much_is_answered_and_its_client_stays():
+    wire = Wire(max_request_bytes=1000)
+    wire.greet()
+    wire.hears()
+    large = messages.Request(type="project", id=1, arrays={"picture": np.zeros((32, 32, 3), np.uint8)})
+    assert wire.hear(large) == []
+    (error,) = wire.hears()
+    assert (error.code, error.id, error.retryable) == ("too_large", 1, False) and "name that" in error.message
+    assert kinds(wire.ask(2)) == ["RequestArrived"]
+
+
+def test_requests_that_together_carry_too_much_are_answered_busy_until_some_have_ended():
+    wire = Wire(max_pending_bytes=5000)
+    wire.greet()
+    wire.hears()
+
+    def ask(id):
+        arrays = {"picture": np.zeros((32, 32, 3), np.uint8)}
+        return wire.hear(messages.Request(type="project", id=id, arrays=arrays))
+
+    assert kinds(ask(1)) == ["RequestArrived"]
+    assert ask(2) == []
+    (error,) = wire.hears()
+    assert (error.code, error.id, error.retryable) == ("busy", 2, True)
+    wire.machine.result("p", 1)
+    assert kinds(ask(3)) == ["RequestArrived"]
 
 
 def test_a_request_ends_in_exactly_one_answer(wire):

@@ -20,7 +20,7 @@ from .batches import batch, batch_cancel, batch_status
 from .checkpoints import export, import_
 from .context import Answer, Context, idle_status
 from .kept import delete_texture, keep, kept_textures, project
-from .library import models, seeds, status
+from .library import free, models, seeds, status
 from .mining import mine_style
 from .reporting import report_style
 from .style_files import (
@@ -78,12 +78,13 @@ HANDLERS: dict[str, Handler] = {
     "keep": keep,
     "textures": kept_textures,
     "delete_texture": delete_texture,
+    "free": free,
 }
 
 AT_THE_DESK = frozenset(
     {
         *("models", "styles", "show_style", "rename_style", "delete_style", "textures", "delete_texture"),
-        *("seeds", "batch_status", "batch_cancel"),
+        *("seeds", "batch_status", "batch_cancel", "free"),
     }
 )
 """Requests that compute nothing: they need not wait for the device's worker."""

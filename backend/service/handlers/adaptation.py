@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import AlreadyExists, Cancelled, NonFinite, NotFound, OutOfMemory
+from ...errors import AlreadyExists, Cancelled, NotFound, as_loom_error
 from ...job import Job, Progress
 from ..parameters import parse
 from .context import Answer, Context, absolute
@@ -95,10 +95,11 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
         if not kept:
             raise Cancelled("Cancelled before the first snapshot; no style was made.") from None
         raise Cancelled(f"Cancelled; {_kept_as(kept, partial)}.") from None
-    except (NonFinite, OutOfMemory) as error:
-        if not kept:
+    except Exception as error:
+        known = as_loom_error(error)
+        if known is None or not kept:
             raise
-        raise type(error)(f"{str(error).removesuffix('.')}; {_kept_as(kept, partial)}.") from error
+        raise type(known)(f"{str(known).removesuffix('.')}; {_kept_as(kept, partial)}.") from error
     store.library.add(style, kept, overwrite=asked.overwrite, history=history, state=state)
     if kept:
         store.delete_style(partial)

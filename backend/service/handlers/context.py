@@ -28,7 +28,10 @@ class Answer:
 
 def idle_status() -> dict[str, Any]:
     """The status of a process that serves nobody."""
-    return {"state": "idle", "device": "", "memory_mib": 0, "jobs": [], "queued": 0, "version": VERSION}
+    idle = {"state": "idle", "device": "", "memory_mib": 0, "jobs": [], "queued": 0, "version": VERSION}
+    return idle | {
+        "uptime_s": 0.0, "resident_mib": 0.0, "device_mib": 0.0, "clients": [], "ended": {}, "refused": 0,
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,15 @@ def status(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
     return Answer(value=context.status())
 
 
+def free(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    """Let go of all loaded models, so that another program can have the memory; they are loaded again when needed."""
+    parse("free", params, Nothing)
+    from ...models.memory import MIB, MODELS, held_mib
+
+    freed = MODELS.free()
+    return Answer(value={"freed_mib": round(freed / MIB), "kept_mib": held_mib(context.store.device)})
+
+
 def models(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     parse("models", params, Nothing)
     from ...adaptation.clip import BUILTIN_CLIPS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import replace
 
 import pytest
@@ -285,16 +286,14 @@ def test_foretelling_changes_nothing_of_what_is_trained(generator, clip):
 
 
 def test_a_disk_that_fills_while_saving_leaves_the_style_that_was_there(generator, clip, tmp_path, monkeypatch):
-    from pathlib import Path
-
     style, file = adapt(generator, settings(), clips=[clip], judge=clip), tmp_path / "s.safetensors"
     style.save(file)
     before = file.read_bytes()
 
-    def full(self, data):
+    def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         style.renamed("other").save(file)
     assert file.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [file.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from latent_loom.backend.cli import doctor_checks
+from latent_loom.backend.cli import doctor_checks, main
 from latent_loom.backend.errors import AddressTaken
 from latent_loom.backend.service.neighbour import refuse_to_displace
 from latent_loom.protocol import connection_file
@@ -56,6 +57,20 @@ def test_a_client_finds_it_through_the_connection_file(backend):
 def test_doctor_sees_it_running(backend):
     check = doctor_checks.check_connection(backend / "connection.json")
     assert check.state == "ok" and "answers" in check.said
+
+
+def test_top_shows_it_once_in_a_pipe_and_as_one_object(backend, capsys):
+    options = ["top", "--connection-file", str(backend / "connection.json")]
+    assert main.main(options) == 0
+    assert capsys.readouterr().out.startswith("latent-loom ")
+    assert main.main([*options, "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["state"] == "idle"
+
+
+def test_top_without_a_backend_is_one_sentence(tmp_path, capsys):
+    assert main.main(["top", "--connection-file", str(tmp_path / "none.json")]) == 1
+    assert "latent-loom serve" in capsys.readouterr().err
 
 
 def test_a_second_backend_on_its_address_is_refused_in_a_sentence(backend, tmp_path):

@@ -15,7 +15,7 @@ from latent_loom.protocol.client import Client
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.networks import Generator
 
-START_LIMIT_S = 120.0
+START_LIMIT_S = 600.0
 FAKE = Path(__file__).with_name("fake_backend.py")
 
 
@@ -80,7 +80,8 @@ def store(tmp_path) -> Store:
 @pytest.fixture(scope="session")
 def shared_backend(tmp_path_factory):
     """One backend for all tests that leave it as they found it."""
-    running = Backend(prepared(tmp_path_factory.mktemp("home"))).wait_until_ready()
+    home = prepared(tmp_path_factory.mktemp("home"))
+    running = Backend(home, environment={"GRACE_S": "2"}).wait_until_ready()
     yield running
     running.close()
 

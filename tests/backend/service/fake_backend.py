@@ -1,11 +1,20 @@
-"""A real backend process whose `adapt` does what a test asks for; started by the tests with the arguments of `serve`.
+"""A real backend process whose `adapt` does what a test asks for; the tests start it with the arguments of `serve`.
 
-params {"source": KIND, ...} choose the work; every kind looks at its cancel between steps, but for "stubborn".
+params {"source": KIND, ...} choose the work; every kind looks at its cancel between steps, but for "stubborn". Any
+other source is adapted in earnest.
+
+Faults, by the environment: SMALL_BUFFERS (a peer that does not read is dropped soon), SHORT_TIMES (a silent end is
+given up after two seconds), JUMPING_CLOCK (the system's clock leaps by a day whenever it is read), OBEY_PERMISSIONS
+(root, too, may not write where the permissions forbid it), GRACE_S (for how long a vanished client's work goes on). The
+kind "run_out" makes the device run out of memory for so many `times`.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
+import random
 import sys
 import time
 
@@ -91,7 +100,30 @@ def saving(context, params, job):
         job.report(Progress(done=done, total=0, stage="saving"))
 
 
+def run_out(context, params, job):
+    """From now on the next `times` pictures and training steps meet a device without memory."""
+    import torch
+    from latent_loom.backend.adaptation.run import Adaptation
+    from latent_loom.backend.textures import windows
+
+    left = [params["times"]]
+    for owner, name in ((windows, "_in_pieces"), (Adaptation, "_gradients")):
+        real = getattr(owner, name)
+        real = getattr(real, "real", real)
+
+        def short(*args, real=real, **options):
+            if left[0] > 0:
+                left[0] -= 1
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return real(*args, **options)
+
+        short.real = real
+        setattr(owner, name, short)
+    return Answer()
+
+
 KINDS = {
+    "run_out": run_out,
     "steps": steps,
     "torch": torch_steps,
     "python": python_steps,
@@ -104,6 +136,8 @@ KINDS = {
 
 
 def fake_adapt(context, params, arrays, job):
+    if params.get("source") not in KINDS:
+        return REAL(context, params, arrays, job)
     began_s = time.monotonic()
     try:
         return KINDS[params["source"]](context, params, job)
@@ -111,7 +145,30 @@ def fake_adapt(context, params, arrays, job):
         raise Cancelled(f"Stopped after {time.monotonic() - began_s:.1f} s.") from None
 
 
+def obey_permissions():
+    """Begin anew without root's right to write everywhere; it is lost at the next program only."""
+    drop_from_bounding_set, override = 24, (1, 2)
+    for capability in override:
+        ctypes.CDLL(None).prctl(drop_from_bounding_set, capability, 0, 0, 0)
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
+def leap():
+    """The system's clock, anywhere within a day."""
+    return REAL_TIME() + random.uniform(-86_400, 86_400)
+
+
+REAL, REAL_TIME = HANDLERS["adapt"], time.time
+
 if __name__ == "__main__":
+    if os.environ.pop("OBEY_PERMISSIONS", None):
+        obey_permissions()
+    if "JUMPING_CLOCK" in os.environ:
+        time.time = leap
+    if "SHORT_TIMES" in os.environ:
+        limits.HEARTBEAT_INTERVAL_MS, limits.HEARTBEAT_TIMEOUT_MS, limits.HEARTBEAT_TTL_MS = 500, 2000, 2000
+    if "GRACE_S" in os.environ:
+        server.ServerConnection = functools.partial(server.ServerConnection, grace_s=float(os.environ["GRACE_S"]))
     HANDLERS["adapt"] = fake_adapt
     if "SMALL_BUFFERS" in os.environ:
         server.QUEUED_MESSAGES, limits.MAX_QUEUED_BYTES = 2, 4 << 20

@@ -56,6 +56,8 @@ SETTINGS = {
     "keep": (KeepSettings,),
     "textures": (context.Nothing,),
     "delete_texture": (kept.TextureName,),
+    "free": (context.Nothing,),
+    "seeds": (SeedsWanted,),
     "report_style": (reporting.ReportRequest,),
 }
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from latent_loom.backend.errors import NonFinite
 from latent_loom.backend.textures import windows
 from latent_loom.backend.textures.generate import plan_canvas, render, seed_to_ws
 from latent_loom.stylegan2.inputs import draw_inputs
@@ -63,3 +64,38 @@ def test_a_picture_of_ordinary_size_is_made_in_one_piece(generator, monkeypatch)
     canvas = plan_canvas(generator.config, (1024, 64), "xy")
     inputs = draw_inputs(generator.config, [0], canvas.grid)
     assert render(generator, seed_to_ws(generator, 0, psi=1.0), inputs, canvas).shape == (64, 1024, 3)
+
+
+def test_a_device_that_runs_out_of_memory_gets_smaller_and_smaller_pieces(generator, monkeypatch):
+    ws, inputs = seed_to_ws(generator, 1, psi=1.0), draw_inputs(generator.config, [1], (32, 32))
+    whole, real, asked = windows.synthesize(generator, ws, inputs, "xy"), windows._in_pieces, []
+
+    def short(generator, ws, inputs, padding, pieces):
+        asked.append((pieces.whole_px, pieces.window_px))
+        if len(asked) < 5:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(generator, ws, inputs, padding, pieces)
+
+    monkeypatch.setattr(windows, "_in_pieces", short)
+    made = windows.synthesize(generator, ws, inputs, "xy")
+    usual = (windows.WHOLE_PX, windows.WINDOW_PX)
+    assert asked == [usual, usual, (512**2, 512), (256**2, 256), (128**2, 128)]
+    assert np.abs(whole - made).max() < 1e-5 * np.abs(whole).max()
+
+
+def test_where_the_smallest_pieces_are_too_large_the_error_is_the_device_s(generator, monkeypatch):
+    def short(*args):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(windows, "_in_pieces", short)
+    with pytest.raises(torch.OutOfMemoryError):
+        windows.synthesize(generator, None, None, "xy")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_no_colours_are_an_error_and_never_a_picture(generator, monkeypatch, value):
+    picture = np.zeros((8, 8, 3), np.float32)
+    picture[7, 7, 2] = value
+    monkeypatch.setattr(windows, "_in_pieces", lambda *args: picture)
+    with pytest.raises(NonFinite, match="import the generator again"):
+        windows.synthesize(generator, None, None, "xy")

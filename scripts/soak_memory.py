@@ -1,0 +1,173 @@
+"""Thousands of mixed jobs in a row on one real backend: does its resident memory stay flat? And pings beside a flood.
+
+    python scripts/soak_memory.py [--jobs 2000] [--seed 0] [--minutes M] [--json FILE]
+
+The jobs are drawn by the seed: textures, sheets of directions, walks, keeping, lists, styles in and out, exports, short
+adaptations, wrong requests, cancels, and now and then `free`. Prints the curve at twenty places, what the last three
+quarters grew by, and the longest wait for a pong while another client floods the backend with requests and while
+strangers open connections.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import random
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from soak_backend import Home, Nursery, kill, resident_mib, table, wait_for_connection_file
+from soak_kills import PROMPTS, tiny_clip
+
+PLACES = 20
+LOOK = {"generator": "small", "size": [32, 32]}
+
+
+def jobs(home: Home, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Endless mixed jobs."""
+    draw = random.Random(seed)
+    out = home.out
+    style = ["base", 0.5]
+    while True:
+        n = draw.randrange(1000)
+        yield draw.choices(
+            [
+                ("generate", LOOK | {"seeds": [n, n + 1], "styles": [["base", n / 1000]], "maps": ["color", "normal"]}),
+                ("generate", LOOK | {"seeds": [n], "size": [128, 64], "out": str(out / "generate")}),
+                ("generate", {"generator": "builtin", "seeds": [n], "size": [64, 64]}),
+                ("directions", {"generator": "small", "count": 2}),
+                ("walk", LOOK | {"seeds": [n, n + 1], "frames": 4, "overwrite": True, "out": str(out / "walk")}),
+                ("keep", {"seed": n, "name": "kept", "generator": "small", "overwrite": True}),
+                ("styles", {"generator": "small"}),
+                ("show_style", {"name": "base"}),
+                ("export_style", {"name": "base", "file": str(out / "base.safetensors")}),
+                ("import_style", {"file": str(out / "base.safetensors"), "name": "again", "overwrite": True}),
+                ("export", {"file": str(out / "g.safetensors"), "generator": "small", "styles": [style]}),
+                ("generate", LOOK | {"generator": "nobody"}),
+                ("adapt", PROMPTS | {"name": "short", "iterations": 2, "overwrite": True}),
+                ("free", {}),
+            ],
+            weights=[20, 10, 10, 4, 4, 8, 10, 8, 4, 4, 4, 8, 1, 1],
+        )[0]
+
+
+def run(client: Any, home: Home, pid: int, *, count: int, seed: int, minutes: float) -> list[float]:
+    """Resident memory, MiB, after every job."""
+    from latent_loom.protocol.errors import RequestError
+
+    curve: list[float] = []
+    until_s, draw = time.monotonic() + 60 * minutes, random.Random(seed + 1)
+    for type, params in jobs(home, seed):
+        if len(curve) >= count or time.monotonic() > until_s:
+            return curve
+        with contextlib.suppress(RequestError):
+            if draw.random() < 0.05:
+                id = client.send(type, params)
+                client.cancel(id)
+                while id in client.pending:
+                    client.poll(0.1)
+            else:
+                client.request(type, params, timeout_s=600)
+        curve.append(resident_mib(pid))
+    return curve
+
+
+def pings(client: Any, seconds: float) -> list[float]:
+    """The waits for pongs, in seconds, one ping after another."""
+    waits, until_s = [], time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        began_s = time.monotonic()
+        client.ping()
+        while not any(type(event).__name__ == "Ponged" for event in client.poll(1.0)):
+            pass
+        waits.append(time.monotonic() - began_s)
+        time.sleep(0.01)
+    return waits
+
+
+def flooded(home: Home, client: Any, seconds: float) -> dict[str, list[float]]:
+    """Waits for pongs: on a quiet backend, beside a flood of requests, beside a flood of connections."""
+    from latent_loom.protocol import connection_file
+    from latent_loom.protocol.client import Client
+
+    info, stop = connection_file.read(home.connection_file), threading.Event()
+
+    def requests() -> None:
+        with Client(info.address, info.token, client="flood") as loud:
+            loud.connect(timeout_s=30)
+            while not stop.is_set():
+                for _ in range(100):
+                    loud.send("generate", LOOK | {"seeds": [1]})
+                loud.poll()
+
+    def connections() -> None:
+        where = ("127.0.0.1", int(info.address.rpartition(":")[2]))
+        while not stop.is_set():
+            with contextlib.suppress(OSError), socket.create_connection(where, timeout=1) as knocking:
+                knocking.send(b"GET / HTTP/1.0\r\n\r\n")
+
+    waits = {"quiet": pings(client, seconds)}
+    for name, flood in (("requests of one client", requests), ("connections of a stranger", connections)):
+        stop.clear()
+        thread = threading.Thread(target=flood, daemon=True)
+        thread.start()
+        time.sleep(0.5)
+        waits[name] = pings(client, seconds)
+        stop.set()
+        thread.join()
+    return waits
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many, and report what was done")
+    parser.add_argument("--flood", type=float, default=5.0, metavar="SECONDS", help="of each flood (default: 5)")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="loom-memory-") as folder:
+        home, nursery = Home(Path(folder)), Nursery()
+        pid = nursery.start(home)
+        try:
+            curve, waits = _measured(home, pid, args)
+        finally:
+            kill(pid)
+            nursery.close()
+    places = sorted({round(n * (len(curve) - 1) / (PLACES - 1)) for n in range(PLACES)})
+    print(table([[n + 1, f"{curve[n]:.0f}"] for n in places], ["after job", "resident MiB"]))
+    late = curve[len(curve) // 4 :]
+    tenth = max(1, len(late) // 10)
+    grown = sum(late[-tenth:]) / tenth - sum(late[:tenth]) / tenth
+    share = 1024 * grown / len(late)
+    print(f"\n{len(curve)} jobs; from the first quarter on {grown:.1f} MiB more, {share:.1f} KiB a job")
+    rows = [[name, len(w), f"{1000 * sorted(w)[len(w) // 2]:.1f}", f"{1000 * max(w):.1f}"] for name, w in waits.items()]
+    print(table(rows, ["beside", "pings", "median ms", "worst ms"]))
+    if args.json:
+        args.json.write_text(json.dumps({"resident_mib": curve, "pings_s": waits}))
+    return 0
+
+
+def _measured(home: Home, pid: int, args: argparse.Namespace) -> tuple[list[float], dict[str, list[float]]]:
+    from latent_loom.protocol.client import Client
+
+    wait_for_connection_file(home)
+    with Client.from_connection_file(home.connection_file, client="soak") as client:
+        client.connect(timeout_s=60)
+        tiny_clip(home.data / "clips" / "tiny")
+        client.request("adapt", PROMPTS | {"name": "base", "iterations": 2, "overwrite": True})
+        client.request("export_style", {"name": "base", "file": str(home.out / "base.safetensors")})
+        curve = run(client, home, pid, count=args.jobs, seed=args.seed, minutes=args.minutes)
+        return curve, flooded(home, client, args.flood)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
