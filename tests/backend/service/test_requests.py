@@ -57,7 +57,6 @@ SETTINGS = {
     "textures": (context.Nothing,),
     "delete_texture": (kept.TextureName,),
     "free": (context.Nothing,),
-    "seeds": (SeedsWanted,),
     "report_style": (reporting.ReportRequest,),
 }
 
