@@ -28,16 +28,26 @@ def detach() -> None:
 
 def show_preview(picture: np.ndarray) -> None:
     """Keep `picture` (uint8 [H, W, 3], top row first) as the icon that the panel shows."""
-    if _collection is None or bpy.app.background:
-        return
-    icon = _collection.get(PREVIEW) or _collection.new(PREVIEW)
-    icon.image_size = picture.shape[1::-1]
-    icon.image_pixels_float.foreach_set(to_blender(picture))
+    keep(PREVIEW, picture)
 
 
 def preview_id() -> int:
     """The icon's number, 0 while there is no preview."""
-    icon = _collection.get(PREVIEW) if _collection is not None else None
+    return number(PREVIEW)
+
+
+def keep(name: str, picture: np.ndarray) -> None:
+    """Have an icon called `name` show `picture` (uint8 [H, W, 3], top row first)."""
+    if _collection is None or bpy.app.background:
+        return
+    icon = _collection.get(name) or _collection.new(name)
+    icon.image_size = picture.shape[1::-1]
+    icon.image_pixels_float.foreach_set(to_blender(picture))
+
+
+def number(name: str) -> int:
+    """The number of the icon called `name`, 0 while there is none."""
+    icon = _collection.get(name) if _collection is not None else None
     return icon.icon_id if icon is not None else 0
 
 

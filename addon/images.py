@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import bpy
 import numpy as np
 
 from . import provenance
+from .params import BadInput, name_from
 from .pixels import to_blender
 
 PREVIEW_NAME = "Loom Preview"
@@ -39,31 +41,92 @@ def load(path: Path, map_name: str, record: Mapping[str, Any]) -> bpy.types.Imag
         image.reload()
     if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
         image.filepath = _relative(str(path))
-    _describe(image, map_name, record)
+    describe(image, map_name, record)
     return image
 
 
-def load_sequence(files: Sequence[Path], record: Mapping[str, Any]) -> bpy.types.Image:
-    """The numbered files of a walk as one image sequence."""
+def load_sequence(files: Sequence[Path], record: Mapping[str, Any], map_name: str = "color") -> bpy.types.Image:
+    """The numbered files of one map as one image sequence."""
     image = _read(files[0])
     image.source = "SEQUENCE"
-    image.name = files[0].parent.name
-    _describe(image, "color", record)
+    image.name = files[0].parent.name if map_name == "color" else f"{files[0].parent.name} {map_name}"
+    describe(image, map_name, record)
     return image
 
 
 def show_preview(picture: np.ndarray) -> bpy.types.Image:
     """Put `picture` (uint8 [H, W, 3], top row first) into the one preview image; its buffer is kept for the next."""
+    return set_picture(PREVIEW_NAME, picture)
+
+
+def set_picture(name: str, picture: np.ndarray) -> bpy.types.Image:
+    """The same for the image called `name`."""
     height, width = picture.shape[:2]
-    image = bpy.data.images.get(PREVIEW_NAME)
+    image = bpy.data.images.get(name)
     if image is None:
-        image = bpy.data.images.new(PREVIEW_NAME, width, height, alpha=False)
+        image = bpy.data.images.new(name, width, height, alpha=False)
     elif tuple(image.size) != (width, height):
         image.scale(width, height)
-    _buffers[PREVIEW_NAME] = to_blender(picture, _buffers.get(PREVIEW_NAME))
-    image.pixels.foreach_set(_buffers[PREVIEW_NAME])
+    _buffers[name] = to_blender(picture, _buffers.get(name))
+    image.pixels.foreach_set(_buffers[name])
     image.update()
     return image
+
+
+def show_preview_in_editors() -> None:
+    """Have image editors that show nothing of the artist's show the preview, once it is there."""
+    image = bpy.data.images.get(PREVIEW_NAME)
+    if image is None and bpy.context.window_manager.windows:
+        image = bpy.data.images.new(PREVIEW_NAME, 64, 64, alpha=False)
+    if image is not None:
+        show_in_editors(image)
+
+
+def settle_preview(folder: Path) -> None:
+    """Write the preview under `folder`: Blender would ask about an unsaved picture when it quits."""
+    image = bpy.data.images.get(PREVIEW_NAME)
+    if image is None or not image.is_dirty:
+        return
+    image.filepath_raw, image.file_format = str(folder / "preview.png"), "PNG"
+    with contextlib.suppress(RuntimeError):  # a preview is not worth a complaint
+        image.save()
+
+
+def show_in_editors(image: bpy.types.Image) -> None:
+    """Show `image` in image editors that are empty or show something of ours already."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type != "IMAGE_EDITOR":
+                continue
+            space = area.spaces.active
+            if space.image is None or space.image.name == PREVIEW_NAME or record_of(space.image):
+                space.image = image
+
+
+def as_file(image: bpy.types.Image, folder: Path) -> Path:
+    """A file with what `image` shows: its own where it has one, else one written under `folder`. Raises BadInput."""
+    own = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
+    if image.source == "FILE" and not image.is_dirty and image.packed_file is None and own and own.is_file():
+        return own
+    if not image.has_data and tuple(image.size) == (0, 0):
+        raise BadInput(f"The image {image.name} has no picture in it; choose another one.")
+    path = folder / f"{name_from(image.name) or 'picture'}-{image.session_uid}.png"
+    try:
+        image.save(filepath=str(path), save_copy=True)
+    except RuntimeError as error:
+        raise BadInput(f"The image {image.name} cannot be written for the backend; save it as a file first.") from error
+    return path
+
+
+def picture_of(image: bpy.types.Image) -> np.ndarray:
+    """What `image` shows, uint8 [H, W, 3], top row first, as stored. Raises BadInput."""
+    width, height = image.size
+    if width == 0 or height == 0:
+        raise BadInput(f"The image {image.name} has no picture in it, or its file is missing; choose another one.")
+    values = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(values)
+    rgb = values.reshape(height, width, 4)[::-1, :, :3]
+    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
 
 
 def record_of(image: bpy.types.Image | None) -> dict[str, Any] | None:
@@ -84,7 +147,8 @@ def set_of(image: bpy.types.Image) -> dict[str, bpy.types.Image]:
     return found
 
 
-def _describe(image: bpy.types.Image, map_name: str, record: Mapping[str, Any]) -> None:
+def describe(image: bpy.types.Image, map_name: str, record: Mapping[str, Any]) -> None:
+    """Give `image` its colour space and say where it came from."""
     # The colour space comes first: Blender converts what is written later.
     image.colorspace_settings.name = "sRGB" if map_name == "color" else "Non-Color"
     image[provenance.KEY] = provenance.dump({**record, "map": map_name})

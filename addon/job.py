@@ -20,6 +20,8 @@ class Job:
 
     on_end    called once, on the main thread, when it finished, failed or was cancelled
     detached  another file was loaded meanwhile: results go to disk only, never into a data-block
+    slot      of a slider: only the newest request in it counts
+    quiet     our own doing, that no panel shows: live textures, thumbnails; its failure is told only if who asked does
     preview   the newest uint8 [H, W, 3] picture, top row first; `preview_count` grows with each
     """
 
@@ -27,6 +29,8 @@ class Job:
     type: str
     title: str
     on_end: Callable[[Job], None] | None = None
+    slot: str | None = None
+    quiet: bool = False
     state: str = RUNNING
     done: int = 0
     total: int = 0

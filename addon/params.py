@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,10 +28,13 @@ class BadInput(ValueError):
 class Look:
     """What every kind of texture has in common.
 
-    styles   (name, strength) in the order they are blended
-    size     [width, height] in pixels
-    tile     directions without a seam: none, x, y, xy
-    psi      1 = as varied as the generator can, 0 = its average
+    styles      (name, strength) in the order they are blended
+    size        [width, height] in pixels
+    tile        directions without a seam: none, x, y, xy
+    psi         1 = as varied as the generator can, 0 = its average
+    directions  (name, amount) of edit directions
+    material    family whose usual roughness and relief the maps have
+    relief      factor of the height
     """
 
     generator: str = "builtin"
@@ -40,15 +43,46 @@ class Look:
     tile: str = "xy"
     psi: float = 0.8
     maps: Sequence[str] = field(default=("color",))
+    directions: Sequence[tuple[str, float]] = ()
+    material: str = "auto"
+    relief: float = 1.0
 
     def params(self) -> dict[str, Any]:
-        return {
+        made = {
             "generator": self.generator,
-            "styles": [[name, round(float(strength), 6)] for name, strength in self.styles],
+            "styles": pairs(self.styles),
             "size": list(self.size),
             "tile": self.tile,
             "psi": round(float(self.psi), 6),
         }
+        if any(amount for _name, amount in self.directions):
+            made["directions"] = pairs(self.directions)
+        if set(self.maps) != {"color"}:
+            made |= {"material": self.material, "relief": round(float(self.relief), 6)}
+        return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkKey:
+    """One station of a walk.
+
+    source  a seed or the name of a kept texture
+    psi     None: that of the whole walk
+    hold    frames that the walk stays here beside the one that arrives
+    ease    of the way to the next key: linear, smooth, in, out
+    """
+
+    source: int | str
+    styles: Sequence[tuple[str, float]] = ()
+    directions: Sequence[tuple[str, float]] = ()
+    psi: float | None = None
+    hold: int = 0
+    ease: str = "linear"
+
+
+def pairs(named: Iterable[tuple[str, float]]) -> list[list[Any]]:
+    """As they travel, without the noise that single precision adds to a slider's 0.8."""
+    return [[name, round(float(amount), 6)] for name, amount in named]
 
 
 def tile_name(x: bool, y: bool) -> str:
@@ -95,6 +129,12 @@ def adapt(
     source: str,
     target: str,
     name: str,
+    targets: Sequence[tuple[str, float]] = (),
+    negatives: Sequence[tuple[str, float]] = (),
+    images: Sequence[str] = (),
+    image_weight: float = 1.0,
+    keep: str = "",
+    preset: str = "",
     taken: Iterable[str] = (),
     method: str = "auto",
     iterations: int = 0,
@@ -102,28 +142,49 @@ def adapt(
     preview_every: int = 10,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Params of `adapt`; a name is made from the target prompt where none is given. Raises BadInput."""
+    """Params of `adapt`: of words, of pictures (`images`, paths), or of both. Raises BadInput.
+
+    A name is made from the target prompt, or from the first picture's file, where none is given. Words of `keep`,
+    separated by commas, stay as they are.
+    """
     source, target = " ".join(source.split()), " ".join(target.split())
-    if not source:
-        raise BadInput("Say what the textures are now in the From prompt, such as stone.")
-    if not target:
-        raise BadInput("Say what they shall become in the To prompt, such as mossy stone.")
-    if source.casefold() == target.casefold():
-        raise BadInput("The two prompts are the same; say in the To prompt what shall be different.")
-    wanted = name_from(name or target)
+    targets, negatives = _phrases(targets), _phrases(negatives)
+    if target or not images:
+        if not source:
+            raise BadInput("Say what the textures are now in the From prompt, such as stone.")
+        if not target:
+            raise BadInput("Say what they shall become in the To prompt, such as mossy stone, or give pictures.")
+        if source.casefold() in {words.casefold() for words in (target, *(one for one, _ in targets))}:
+            raise BadInput("The two prompts are the same; say in the To prompt what shall be different.")
+    elif targets:
+        raise BadInput("The To prompt is empty; the first of several goes there.")
+    wanted = name_from(name or target or PurePosixPath(images[0].replace("\\", "/")).stem)
     if not wanted:
         raise BadInput("Give the style a name of letters or digits.")
-    return {
+    made: dict[str, Any] = {
         "generator": generator,
         "source": source,
         "target": target,
         "name": wanted if overwrite or name else free_name(wanted, taken),
-        "method": method,
-        "iterations": iterations if iterations > 0 else "auto",
         "seed": seed,
         "preview_every": preview_every,
         "overwrite": overwrite,
     }
+    # With a preset only what was chosen against it travels: what is explicit goes before a preset's settings.
+    if not preset or method != "auto":
+        made["method"] = method
+    if not preset or iterations > 0:
+        made["iterations"] = iterations if iterations > 0 else "auto"
+    kept = [" ".join(words.split()) for words in keep.split(",") if words.strip()]
+    optional = {"preset": preset, "targets": pairs(targets), "negatives": pairs(negatives), "keep_fixed": kept}
+    if images:
+        optional |= {"images": list(images), "image_weight": round(float(image_weight), 6)}
+    return made | {name: value for name, value in optional.items() if value}
+
+
+def _phrases(given: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Those that say something and count."""
+    return [(" ".join(words.split()), weight) for words, weight in given if words.strip() and weight > 0]
 
 
 def import_generator(*, file: str, url: str, sha256: str, name: str, overwrite: bool) -> dict[str, Any]:
@@ -141,28 +202,99 @@ def import_generator(*, file: str, url: str, sha256: str, name: str, overwrite: 
     return params | ({"sha256": sha256.strip()} if sha256.strip() else {})
 
 
-def generate(look: Look, *, seeds: Sequence[int], name: str, out: Path | None) -> dict[str, Any]:
-    """Params of `generate`: to files in `out`, or (None) as arrays."""
+def generate(look: Look, *, seeds: Sequence[int | str], name: str = "", out: Path | None) -> dict[str, Any]:
+    """Params of `generate`: to files in `out`, or (None) as arrays. `seeds`: numbers, and names of kept textures."""
     params = look.params() | {"seeds": list(seeds), "maps": list(look.maps)}
     if out is not None:
         params |= {"name": name, "format": "png", "out": str(out)}
     return params
 
 
-def walk(look: Look, *, seeds: Sequence[int], frames: int, loop: bool, speed: str, out: Path) -> dict[str, Any]:
-    """Params of `walk`. Raises BadInput."""
-    if len(seeds) < 2:
-        raise BadInput("A walk needs at least two seeds to walk between, such as 3, 7, 12.")
+def walk(
+    look: Look,
+    *,
+    keys: Sequence[WalkKey],
+    frames: int,
+    loop: bool,
+    speed: str,
+    out: Path,
+) -> dict[str, Any]:
+    """Params of `walk` through `keys`; what they have in common travels once, for the whole walk. Raises BadInput."""
+    if len({(key.source, tuple(key.styles), tuple(key.directions), key.psi) for key in keys}) < 2:
+        raise BadInput(
+            "A walk needs at least two different textures to go between: two seeds such as 3, 7, or two keys."
+        )
     if frames < 2:
         raise BadInput("A walk needs at least two frames.")
-    return look.params() | {
-        "seeds": list(seeds),
+    held = sum(key.hold for key in keys) + len(keys)
+    if frames < held:
+        raise BadInput(
+            f"{frames} frames are too few for {len(keys)} keys and the frames they stay: make at least {held}."
+        )
+    made: dict[str, Any] = {"seeds": [key.source for key in keys]}
+    shared = {"styles": pairs(keys[0].styles), "directions": pairs(keys[0].directions)}
+    for name, value in shared.items():
+        own = [pairs(getattr(key, name)) for key in keys]
+        if any(one != value for one in own):
+            made |= {name: [], f"key_{name}": own}
+        elif value:
+            made[name] = value
+    if any(key.psi is not None for key in keys):
+        made["key_psi"] = [None if key.psi is None else round(float(key.psi), 6) for key in keys]
+    if any(key.hold for key in keys):
+        made["key_hold"] = [key.hold for key in keys]
+    if any(key.ease != "linear" for key in keys):
+        made["key_ease"] = [key.ease for key in keys]
+    plain = {name: value for name, value in look.params().items() if name not in ("styles", "directions")}
+    made = {"styles": []} | plain | made
+    return made | {
+        "maps": list(look.maps),
         "frames": frames,
         "loop": loop,
         "speed": speed,
         "format": "png",
         "out": str(out),
     }
+
+
+def project(
+    *,
+    generator: str,
+    name: str,
+    tile: str,
+    styles: Sequence[tuple[str, float]] = (),
+    size: tuple[int, int] | None = None,
+    steps: int = 600,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Params of `project`, but for the picture. Raises BadInput."""
+    wanted = name_from(name)
+    if not wanted:
+        raise BadInput("Give the texture a name of letters or digits.")
+    return {
+        "generator": generator,
+        "name": wanted,
+        "tile": tile,
+        "styles": pairs(styles),
+        "size": list(size) if size else None,
+        "steps": steps,
+        "seed": seed,
+        "preview_every": 10,
+        "overwrite": overwrite,
+    }
+
+
+def bake(frames: Sequence[Mapping[str, Any]], *, out: Path) -> dict[str, Any]:
+    """Params of the `batch` that makes one texture for each of `frames`, the `params` of their `generate`."""
+    items = []
+    for number, frame in enumerate(frames, start=1):
+        item = {key: value for key, value in frame.items() if key != "seeds"}
+        (source,) = frame["seeds"]
+        item |= {"textures": [source]} if isinstance(source, str) else {"seeds": [source]}
+        items.append(item | {"name": f"frame-{number:04d}"})
+    defaults = {"format": "png", "naming": "{map}/{name}"}
+    return {"jobs": {"defaults": defaults, "items": items}, "out": str(out), "resume": True}
 
 
 def batch(look: Look, *, seeds: Sequence[int], each_style: bool, file_format: str, out: Path) -> dict[str, Any]:

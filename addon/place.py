@@ -24,22 +24,22 @@ class Place:
 
 def here(context: bpy.types.Context, apply_to: str) -> Place:
     """The place that `context` shows now. Raises BadInput where nothing can be put there."""
-    place = Place(scene=_identity(context.scene), object=None)
+    place = Place(scene=identity(context.scene), object=None)
     if apply_to == "IMAGE":
         return place
     thing = context.object
     if thing is None or not hasattr(thing.data, "materials"):
         return place
     _check_writable(thing, thing.active_material if apply_to == "MATERIAL" else None)
-    return Place(scene=place.scene, object=_identity(thing))
+    return Place(scene=place.scene, object=identity(thing))
 
 
 def scene_at(place: Place) -> bpy.types.Scene | None:
-    return _find(bpy.data.scenes, place.scene)
+    return find(bpy.data.scenes, place.scene)
 
 
 def object_at(place: Place) -> bpy.types.Object | None:
-    return _find(bpy.data.objects, place.object) if place.object else None
+    return find(bpy.data.objects, place.object) if place.object else None
 
 
 def material_for(thing: bpy.types.Object | None, apply_to: str, name: str) -> bpy.types.Material:
@@ -61,11 +61,11 @@ def material_for(thing: bpy.types.Object | None, apply_to: str, name: str) -> bp
     return material
 
 
-def _identity(block: bpy.types.ID) -> tuple[str, int]:
+def identity(block: bpy.types.ID) -> tuple[str, int]:
     return block.name, block.session_uid
 
 
-def _find(blocks: bpy.types.bpy_prop_collection, identity: tuple[str, int]) -> bpy.types.ID | None:
+def find(blocks: bpy.types.bpy_prop_collection, identity: tuple[str, int]) -> bpy.types.ID | None:
     name, uid = identity
     named = blocks.get(name)
     if named is not None and named.session_uid == uid:

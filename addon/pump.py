@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import bpy
@@ -17,10 +18,14 @@ from .job import FAILED, FINISHED, Job
 from .params import BadInput
 from .session import LOST, OFF
 
-BUSY_S, INSTALLING_S, IDLE_S = 0.04, 0.2, 0.5
+HURRIED_S, BUSY_S, INSTALLING_S, IDLE_S = 0.01, 0.04, 0.2, 0.5
 # Importing torch on a cold disk of a slow machine was seen to take most of a minute.
 START_LIMIT_S = 180.0
-LISTS = ("models", "styles")
+LISTS = ("models", "styles", "textures")
+on_lists: list[Callable[[], None]] = []
+"""Called when the backend's lists have come."""
+_left_over: list[Job] = []
+"""Jobs that ended while a frame waited for another one: the main thread sees to them at its next step."""
 SPACES = frozenset({"VIEW_3D", "IMAGE_EDITOR", "NODE_EDITOR", "PREFERENCES"})
 
 
@@ -31,13 +36,20 @@ def must_wait() -> bool:
 
 def tick() -> float:
     """The timer. A bug in here must not stop it, or the interface would never hear of anything again."""
+    if not runtime.lock.acquire(blocking=False):
+        return BUSY_S  # a render waits for a frame's texture
     try:
         step()
     except Exception as error:  # the boundary between our code and Blender's event loop
         traceback.print_exc()
         runtime.session().trouble = troubles.bug(error)
         redraw()
-    return BUSY_S if runtime.session().busy else INSTALLING_S if runtime.installation() else IDLE_S
+    finally:
+        runtime.lock.release()
+    session = runtime.session()
+    if session.hurried:
+        return HURRIED_S
+    return BUSY_S if session.busy else INSTALLING_S if runtime.installation() else IDLE_S
 
 
 def start_timer() -> None:
@@ -59,18 +71,35 @@ def step(wait_s: float = 0.0) -> None:
     changes = session.tick(wait_s)
     for job in session.jobs.values():
         _show_preview(job)
-    for job in changes.ended:
+    ended, _left_over[:] = [*_left_over, *changes.ended], []
+    for job in ended:
         _show_preview(job)
         if job.on_end is not None:
             try:
                 job.on_end(job)
-            except images.UnreadableFileError as error:
+            except (images.UnreadableFileError, BadInput) as error:
                 job.state, job.trouble = FAILED, troubles.trouble(str(error))
                 session.trouble = job.trouble
-        if job.type in LISTS:
-            show_lists()
+    if any(job.type in LISTS for job in ended):
+        show_lists()
+        for listener in on_lists:
+            listener()
     if changes.redraw:
         redraw()
+
+
+def wait_here(job: Job, limit_s: float) -> bool:
+    """Wait for `job` alone, in whatever thread holds `runtime.lock`; False when the time is over: it is cancelled.
+
+    Other jobs that end meanwhile are left to the main thread: what they bring may touch any data.
+    """
+    session, limit = runtime.session(), time.monotonic() + limit_s
+    while job.running:
+        if time.monotonic() > limit:
+            session.cancel(job)
+            return False
+        _left_over.extend(one for one in session.tick(0.05).ended if one is not job)
+    return True
 
 
 def watch_installation() -> None:
@@ -155,17 +184,19 @@ def begin(
     *,
     title: str,
     on_end: Callable[[Job], None],
+    make_arrays: Callable[[], Mapping[str, Any] | None] | None = None,
 ) -> set[str]:
-    """What every operator that starts a job returns. `make_params` may raise BadInput.
+    """What every operator that starts a job returns. `make_params` and `make_arrays` may raise BadInput.
 
     With a window the job goes on by itself. In background mode the operator waits, and a failure is its error.
     """
     session = runtime.session()
     try:
         params = make_params()
+        arrays = make_arrays() if make_arrays is not None else None
         if must_wait():
             ready()
-        job = session.submit(type, params, title=title, on_end=on_end)
+        job = session.submit(type, params, title=title, arrays=arrays, on_end=on_end)
     except (BadInput, BackendLost) as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
@@ -183,32 +214,53 @@ def show_lists() -> None:
     """Copy the names of generators and styles to where search fields find them."""
     session = runtime.session()
     lists = bpy.context.window_manager.loom
-    for held, entries in ((lists.generators, session.generators), (lists.styles, session.styles)):
+    for held, entries, label in (
+        (lists.generators, session.generators, ""),
+        (lists.styles, session.styles, "target"),
+        (lists.presets, session.presets, "summary"),
+        (lists.materials, session.materials, ""),
+        (lists.textures, session.textures, "origin"),
+    ):
         held.clear()
         for entry in entries:
             item = held.add()
             item.name = str(entry.get("name", ""))
-            item.label = str(entry.get("target", ""))
+            item.label = str(entry.get(label, ""))
+    steps = {str(style.get("name")): max(style.get("snapshots") or (0,)) for style in session.styles}
+    for scene in bpy.data.scenes:
+        if scene.library is None:
+            for slot in scene.loom.styles:
+                if slot.steps != steps.get(slot.name, slot.steps):
+                    slot.steps = steps[slot.name]
 
 
-def redraw() -> None:
-    """Have the sidebars drawn anew, and image editors whole: they may show the preview."""
+def redraw(whole: tuple[str, ...] = ()) -> None:
+    """Have the sidebars drawn anew, and image editors (they may show the preview) and those of `whole` in full."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type not in SPACES:
                 continue
             for region in area.regions:
-                if region.type == "UI" or area.type in ("IMAGE_EDITOR", "PREFERENCES"):
+                if region.type == "UI" or area.type in ("IMAGE_EDITOR", "PREFERENCES", *whole):
                     region.tag_redraw()
 
 
 def push_undo(message: str) -> None:
     """Make what a timer just did an undo step of its own."""
-    if must_wait():
-        return
-    for window in bpy.context.window_manager.windows[:1]:
-        with bpy.context.temp_override(window=window):
+    if not must_wait():
+        with in_window():
             bpy.ops.ed.undo_push(message=message)
+
+
+@contextlib.contextmanager
+def in_window() -> Iterator[None]:
+    """A timer has no window, and operators want one."""
+    windows = bpy.context.window_manager.windows
+    if bpy.context.window is not None or not windows:
+        yield
+        return
+    with bpy.context.temp_override(window=windows[0]):
+        yield
 
 
 def _show_preview(job: Job) -> None:

@@ -8,7 +8,7 @@ import atexit
 import bpy
 from bpy.app.handlers import persistent
 
-from . import icons, operators, panels, preferences, pump, runtime, settings
+from . import frame_handlers, icons, live, operators, panels, preferences, pump, runtime, settings, thumbnails
 
 CLASSES = (*preferences.CLASSES, *settings.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
@@ -18,6 +18,7 @@ def register() -> None:
         bpy.utils.register_class(kind)
     settings.attach()
     icons.attach()
+    pump.on_lists[:] = [live.follow_all, thumbnails.fetch]
     for handlers, handler in _handlers():
         handlers.append(handler)
     # exit_pre comes while Blender still has its data, but only 5.1 and later have it; closing twice is harmless.
@@ -27,7 +28,12 @@ def register() -> None:
 
 def unregister() -> None:
     pump.stop_timer()
+    frame_handlers.restore()
     runtime.close()
+    live.forget()
+    live.cache.clear()
+    thumbnails.forget()
+    pump.on_lists.clear()
     atexit.unregister(runtime.close)
     for handlers, handler in _handlers():
         if handler in handlers:
@@ -41,12 +47,16 @@ def unregister() -> None:
 @persistent
 def before_load(*_arguments: object) -> None:
     """Another file comes: running jobs keep writing their files, but touch no data-block any more."""
+    frame_handlers.restore()
     runtime.session().detach_jobs()
 
 
 @persistent
 def after_load(*_arguments: object) -> None:
+    live.forget()
     pump.show_lists()
+    live.follow_all()
+    thumbnails.fetch()
 
 
 @persistent
@@ -56,6 +66,7 @@ def before_exit(*_arguments: object) -> None:
 
 def _handlers() -> list[tuple[list, object]]:
     pairs = [(bpy.app.handlers.load_pre, before_load), (bpy.app.handlers.load_post, after_load)]
+    pairs += frame_handlers.pairs()
     if hasattr(bpy.app.handlers, "exit_pre"):
         pairs.append((bpy.app.handlers.exit_pre, before_exit))
     return pairs

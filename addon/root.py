@@ -32,3 +32,9 @@ def preferences():
 def backend_wheel() -> Path | None:
     """The backend's wheel that came with this extension, so that both are of one version."""
     return next(iter(sorted((FOLDER / "backend_wheel").glob("*.whl"))), None)
+
+
+def output_root() -> Path:
+    """The folder for pictures that the preferences and the open file lead to."""
+    chosen = preferences().output_folder
+    return folders.output_root(bpy.path.abspath(chosen) if chosen else "", bpy.data.filepath, own_data())

@@ -4,9 +4,13 @@ backend, and the installation of one while that runs."""
 
 from __future__ import annotations
 
+import threading
+
 from .session import Session
 from .setup import Installation
 
+lock = threading.RLock()
+"""Whoever uses the session outside the main thread holds it: a frame handler in Blender's render thread."""
 _session: Session | None = None
 _installation: Installation | None = None
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..protocol.client import BackendLost, Client, Connected, Failed, Finished, Lost, Progressed
 from ..protocol.messages import Welcome
 from . import troubles
@@ -58,6 +60,9 @@ class Session:
         self.generators: Sequence[Mapping[str, Any]] = ()
         self.clips: Sequence[Mapping[str, Any]] = ()
         self.styles: Sequence[Mapping[str, Any]] = ()
+        self.presets: Sequence[Mapping[str, Any]] = ()
+        self.materials: Sequence[Mapping[str, Any]] = ()
+        self.textures: Sequence[Mapping[str, Any]] = ()
         self.jobs: dict[int, Job] = {}
         self.child: Child | None = None
         self._open_client = open_client
@@ -83,8 +88,13 @@ class Session:
         return self.welcome.version if self.welcome is not None else ""
 
     def running(self, *types: str) -> Job | None:
-        """The running job of one of `types` that was asked for first, if any."""
-        return next((job for job in self.jobs.values() if job.type in types), None)
+        """The running job of one of `types` that was asked for first, if any; quiet ones are nobody's business."""
+        return next((job for job in self.jobs.values() if job.type in types and not job.quiet), None)
+
+    @property
+    def hurried(self) -> bool:
+        """Whether somebody moves a slider and waits for the picture."""
+        return any(job.slot for job in self.jobs.values())
 
     @property
     def busy(self) -> bool:
@@ -151,14 +161,17 @@ class Session:
         *,
         title: str = "",
         slot: str | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        quiet: bool = False,
         on_end: Callable[[Job], None] | None = None,
     ) -> Job:
-        """Send a request; what was said of an earlier one is forgotten.
+        """Send a request; what was said of an earlier one is forgotten, unless this is a `quiet` one (see Job).
 
         Raises  BackendLost where there is no backend to send it to
         """
-        job = self._send(type, params, title=title, slot=slot, on_end=on_end)
-        self.trouble, self.notice = None, ""
+        job = self._send(type, params, title=title, slot=slot, arrays=arrays, quiet=quiet, on_end=on_end)
+        if not quiet:
+            self.trouble, self.notice = None, ""
         return job
 
     def _send(
@@ -168,14 +181,16 @@ class Session:
         *,
         title: str,
         slot: str | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        quiet: bool = False,
         on_end: Callable[[Job], None] | None,
     ) -> Job:
         if self._client is None or not self.connected:
             raise BackendLost("There is no backend; start it or connect to one first.")
-        number = self._client.send(type, dict(params), slot=slot)
-        job = Job(id=number, type=type, title=title or type.capitalize(), on_end=on_end)
+        number = self._client.send(type, dict(params), slot=slot, arrays=arrays)
+        job = Job(id=number, type=type, title=title or type.capitalize(), slot=slot, quiet=quiet, on_end=on_end)
         self.jobs[number] = job
-        self._changes.redraw = True
+        self._changes.redraw |= not quiet
         return job
 
     def cancel(self, job: Job) -> None:
@@ -185,9 +200,11 @@ class Session:
             self._changes.redraw = True
 
     def refresh(self) -> None:
-        """Ask for the lists of generators and styles. This is our own doing, so what the user was told stays."""
+        """Ask for the lists of generators, styles and kept textures. This is our own doing, so what the user was told
+        stays."""
         self._send("models", {}, title="Reading the lists", on_end=self._take_models)
         self._send("styles", {}, title="Reading the lists", on_end=self._take_styles)
+        self._send("textures", {}, title="Reading the lists", on_end=self._take_textures)
 
     def detach_jobs(self) -> None:
         """Another file is being loaded: what still runs may write to disk, but touch no data-block."""
@@ -281,7 +298,7 @@ class Session:
         if event.preview is not None:
             job.preview = event.preview
             job.preview_count += 1
-        self._changes.redraw = True
+        self._changes.redraw |= not job.quiet
 
     def _fail_all(self) -> None:
         for job in list(self.jobs.values()):
@@ -291,7 +308,9 @@ class Session:
     def _fail(self, job: Job, error: Exception) -> None:
         code = getattr(error, "code", "internal")
         job.trouble = troubles.from_code(code, str(error))
-        if code not in troubles.SILENT:
+        if job.quiet:
+            pass  # whoever asked decides whether it is worth telling
+        elif code not in troubles.SILENT:
             self.trouble = job.trouble
         elif job.cancelling:
             self.notice = str(error)  # it may say what was kept
@@ -300,13 +319,19 @@ class Session:
     def _end(self, job: Job, state: str) -> None:
         job.state = state
         self._changes.ended.append(job)
-        self._changes.redraw = True
+        self._changes.redraw |= not job.quiet
 
     def _take_models(self, job: Job) -> None:
         if job.state == FINISHED:
             self.generators = job.value.get("generators", ())
             self.clips = job.value.get("clips", ())
+            self.presets = job.value.get("presets", ())
+            self.materials = job.value.get("materials", ())
 
     def _take_styles(self, job: Job) -> None:
         if job.state == FINISHED:
             self.styles = job.value.get("styles", ())
+
+    def _take_textures(self, job: Job) -> None:
+        if job.state == FINISHED:
+            self.textures = job.value.get("textures", ())

@@ -57,7 +57,7 @@ REQUESTS: dict[str, RequestType] = {
             ),
             idempotent=True,
         ),
-        RequestType(name="models", value=("generators", "clips", "methods", "presets"), idempotent=True),
+        RequestType(name="models", value=("generators", "clips", "methods", "presets", "materials"), idempotent=True),
         RequestType(name="styles", optional=("generator",), value=("styles",), idempotent=True),
         RequestType(
             name="adapt",

@@ -1,16 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything the artist can do, one subject a file."""
 
-from . import adapt, apply, backend, batch, checkpoint, generate, setup, styles, walk
-
-CLASSES = (
-    *backend.CLASSES,
-    *setup.CLASSES,
-    *checkpoint.CLASSES,
-    *adapt.CLASSES,
-    *styles.CLASSES,
-    *generate.CLASSES,
-    *apply.CLASSES,
-    *walk.CLASSES,
-    *batch.CLASSES,
+from . import (
+    adapt,
+    aims,
+    apply,
+    asset,
+    backend,
+    bake,
+    batch,
+    checkpoint,
+    directions,
+    generate,
+    keep,
+    live,
+    restyle,
+    setup,
+    styles,
+    variations,
+    walk,
+    walk_keys,
 )
+
+MODULES = (
+    *(backend, setup, checkpoint, adapt, aims, styles, directions, generate, variations, live, bake, keep),
+    *(restyle, apply, asset, walk, walk_keys, batch),
+)
+CLASSES = tuple(kind for module in MODULES for kind in module.CLASSES)

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A style from two prompts."""
+"""A style from prompts and pictures."""
 
 import bpy
 
-from .. import params, place, pump, runtime
+from .. import images, params, place, pump, root, runtime
 from ..job import FINISHED, Job
+from ..settings.adapt import AdaptSettings
+from .takes import take, takes
+
+TAKEN = (
+    *("generator", "source", "target", "keep_fixed", "image_weight", "preset", "style_name"),
+    *("method", "iterations", "adapt_seed"),
+)
 
 
 class Adapts(pump.NeedsBackend):
@@ -15,6 +22,7 @@ class Adapts(pump.NeedsBackend):
 
     def execute(self, context):
         settings = context.scene.loom
+        take(self, settings)
         here = place.here(context, "IMAGE")
 
         def make_params():
@@ -22,6 +30,12 @@ class Adapts(pump.NeedsBackend):
                 generator=settings.generator,
                 source=settings.source,
                 target=settings.target,
+                targets=[(phrase.words, phrase.weight) for phrase in settings.targets],
+                negatives=[(phrase.words, phrase.weight) for phrase in settings.negatives],
+                images=_paths(settings),
+                image_weight=settings.image_weight,
+                keep=settings.keep_fixed,
+                preset=settings.preset,
                 name=settings.style_name,
                 taken=[str(style.get("name")) for style in runtime.session().styles],
                 method=settings.method,
@@ -30,17 +44,22 @@ class Adapts(pump.NeedsBackend):
                 overwrite=self.overwrite,
             )
 
-        title = f"{settings.source} → {settings.target}"
-        return pump.begin(self, "adapt", make_params, title=title, on_end=lambda job: _ended(job, here))
+        title = f"{settings.source} → {settings.target}" if settings.target else "Learning from pictures"
+        outcome = pump.begin(self, "adapt", make_params, title=title, on_end=lambda job: _ended(job, here))
+        if outcome == {"FINISHED"}:
+            images.show_preview_in_editors()
+        return outcome
 
 
+@takes(AdaptSettings, *TAKEN)
 class LOOM_OT_adapt(Adapts, bpy.types.Operator):
-    """Train a style that turns the one into the other, by these words alone"""
+    """Train a style that turns the one into the other, by words, pictures or both"""
 
     bl_idname = "loom.adapt"
     bl_label = "Adapt"
 
 
+@takes(AdaptSettings, *TAKEN)
 class LOOM_OT_adapt_again(Adapts, bpy.types.Operator):
     """Train it anew, in the place of the style that has this name"""
 
@@ -49,9 +68,19 @@ class LOOM_OT_adapt_again(Adapts, bpy.types.Operator):
     overwrite = True
 
 
+def _paths(settings) -> list[str]:
+    """The target pictures as files; those that live in Blender alone are written for the backend first."""
+    folder = root.own_data("pictures")
+    return [
+        str(images.as_file(picture.image, folder)) if picture.image is not None else bpy.path.abspath(picture.path)
+        for picture in settings.pictures
+    ]
+
+
 def _ended(job: Job, here: place.Place) -> None:
     """Put the new style into the mix of the scene it was asked for in. A cancelled one may have left a part behind."""
     scene = place.scene_at(here)
+    images.settle_preview(root.run_folder())
     if job.state == FINISHED and scene is not None and not job.detached:
         scene.loom.add_style(str(job.value["style"]["name"]))
         pump.push_undo("Loom: new style")

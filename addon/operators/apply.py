@@ -5,10 +5,13 @@ import bpy
 
 from .. import images, material, place
 from ..params import PBR_MAPS, BadInput
+from ..settings.texture import TextureSettings
+from .takes import take, takes
 
 SHOWN = frozenset({"color", *PBR_MAPS})
 
 
+@takes(TextureSettings, "apply_to", "mapping", "scale")
 class LOOM_OT_apply(bpy.types.Operator):
     """Put the texture on the active object's material; what you have connected there stays as it is"""
 
@@ -25,6 +28,7 @@ class LOOM_OT_apply(bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.loom
+        take(self, settings)
         apply_to = "NEW" if settings.apply_to == "NEW" else "MATERIAL"
         try:
             place.here(context, apply_to)
@@ -37,12 +41,22 @@ class LOOM_OT_apply(bpy.types.Operator):
 
 def put_on(scene: bpy.types.Scene, thing: bpy.types.Object | None, apply_to: str) -> material.Applied:
     """Put the scene's chosen texture, with the maps that belong to it, on the material of `thing`."""
-    settings = scene.loom
-    image = settings.texture
+    image = scene.loom.texture
+    maps = {name: one for name, one in images.set_of(image).items() if name in SHOWN} | {"color": image}
+    return put_maps(scene, thing, apply_to, maps)
+
+
+def put_maps(
+    scene: bpy.types.Scene,
+    thing: bpy.types.Object | None,
+    apply_to: str,
+    maps: dict[str, bpy.types.Image],
+) -> material.Applied:
+    """Put `maps` on the material of `thing`, as the scene's settings say."""
+    settings, image = scene.loom, maps["color"]
     if thing is not None and not hasattr(thing.data, "materials"):
         thing = None
     target = place.material_for(thing, apply_to, f"Loom {image.name.partition('_color')[0]}")
-    maps = {name: one for name, one in images.set_of(image).items() if name in SHOWN} | {"color": image}
     return material.apply(
         target, maps, mapping=settings.mapping, scale=settings.scale, sequence=_sequence(scene, image)
     )

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import bpy
 
-from .. import folders, params, pump, runtime, troubles
+from .. import folders, params, pump, root, runtime, troubles
 from ..job import FINISHED, Job
-from .generate import output_root
 
 
 class LOOM_OT_batch(pump.NeedsBackend, bpy.types.Operator):
@@ -22,7 +21,7 @@ class LOOM_OT_batch(pump.NeedsBackend, bpy.types.Operator):
 
         def make_params():
             chosen = settings.batch_folder
-            out = Path(bpy.path.abspath(chosen)) if chosen else output_root() / "set"
+            out = Path(bpy.path.abspath(chosen)) if chosen else root.output_root() / "set"
             return params.batch(
                 settings.look(),
                 seeds=params.parse_seeds(settings.batch_seeds),

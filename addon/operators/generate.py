@@ -9,9 +9,19 @@ import bpy
 
 from .. import folders, images, params, place, provenance, pump, root, runtime
 from ..job import FINISHED, Job
+from ..settings.adapt import AdaptSettings
+from ..settings.texture import TextureSettings
 from .apply import put_on
+from .takes import take, takes
+
+TAKEN = (
+    *("seed", "kept", "count", "width", "height", "tile_x", "tile_y", "variety", "pbr", "family", "relief"),
+    *("apply_to", "mapping", "scale"),
+)
 
 
+@takes(AdaptSettings, "generator")
+@takes(TextureSettings, *TAKEN)
 class LOOM_OT_generate(pump.NeedsBackend, bpy.types.Operator):
     """Make textures with these settings; they are written to the output folder and loaded"""
 
@@ -21,6 +31,7 @@ class LOOM_OT_generate(pump.NeedsBackend, bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.loom
+        take(self, settings)
         apply_to = settings.apply_to
         sent = {}
 
@@ -28,9 +39,9 @@ class LOOM_OT_generate(pump.NeedsBackend, bpy.types.Operator):
             sent["place"] = place.here(context, apply_to)
             sent["params"] = params.generate(
                 settings.look(),
-                seeds=range(settings.seed, settings.seed + settings.count),
+                seeds=[settings.kept] if settings.kept else range(settings.seed, settings.seed + settings.count),
                 name=style_name(settings),
-                out=folders.ready(output_root()),
+                out=folders.ready(root.output_root()),
             )
             return sent["params"]
 
@@ -48,15 +59,17 @@ class LOOM_OT_dice(bpy.types.Operator):
     bl_label = "Roll the Dice"
     bl_options = {"REGISTER", "UNDO"}
 
+    @classmethod
+    def poll(cls, context):
+        if context.scene.loom.seed_locked:
+            cls.poll_message_set("The seed is locked")
+            return False
+        return True
+
     def execute(self, context):
+        context.scene.loom.kept = ""
         context.scene.loom.seed = random.randrange(100_000)
         return {"FINISHED"}
-
-
-def output_root() -> Path:
-    """The folder that the preferences and the open file lead to."""
-    chosen = root.preferences().output_folder
-    return folders.output_root(bpy.path.abspath(chosen) if chosen else "", bpy.data.filepath, root.own_data())
 
 
 def style_name(settings) -> str:
@@ -73,8 +86,9 @@ def _place(job: Job, sent: dict, where: place.Place, apply_to: str) -> None:
         return
     scene.loom.texture = textures[0]["color"]
     if apply_to != "IMAGE":
+        scene.loom.live = False  # the files stand in its place now
         put_on(scene, place.object_at(where), apply_to)
-    show(textures[0]["color"])
+    images.show_in_editors(textures[0]["color"])
     pump.push_undo("Loom: Generate")
 
 
@@ -90,18 +104,6 @@ def load_textures(files: Sequence[dict], sent: dict) -> list[dict[str, bpy.types
             file["map"]: images.load(Path(file["path"]), file["map"], record) for file in files if file["seed"] == seed
         }
     return [maps for maps in textures.values() if "color" in maps]
-
-
-def show(image: bpy.types.Image) -> None:
-    """Show `image` in image editors that are empty or show something of ours already."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type != "IMAGE_EDITOR":
-                continue
-            space = area.spaces.active
-            ours = space.image is None or space.image.name == images.PREVIEW_NAME or images.record_of(space.image)
-            if ours:
-                space.image = image
 
 
 CLASSES = (LOOM_OT_generate, LOOM_OT_dice)

@@ -4,14 +4,19 @@
 Drawing reads what is cached and does nothing else. One group of panels a file; a new one is a row in PANELS.
 """
 
-from .adapt import Adapt, AdaptMore
+from .adapt import Adapt, AdaptMore, AdaptPictures, AdaptWords
 from .base import EDITORS, for_editor
 from .batch import Batch
 from .main import Main
 from .material import Material
-from .styles import LOOM_UL_styles, Styles
-from .texture import Texture
-from .walk import Walk
+from .styles import Directions, Live, LOOM_UL_styles, Styles, Variations
+from .texture import Restyle, Texture
+from .walk import LOOM_UL_walk_keys, Walk
 
-PANELS = (Main, Adapt, AdaptMore, Styles, Texture, Material, Walk, Batch)
-CLASSES = (LOOM_UL_styles, *(for_editor(base, editor, Main) for editor in EDITORS for base in PANELS))
+PANELS = (
+    *(Main, Adapt, AdaptWords, AdaptPictures, AdaptMore),
+    *(Styles, Directions, Variations, Live),
+    *(Texture, Restyle, Material, Walk, Batch),
+)
+LISTS = (LOOM_UL_styles, LOOM_UL_walk_keys)
+CLASSES = (*LISTS, *(for_editor(base, editor, Main) for editor in EDITORS for base in PANELS))

@@ -2,6 +2,7 @@
 """The head of the tab: the backend's state, what is wrong and what mends it, and the texture model."""
 
 from .. import icons, root, runtime
+from ..pump import LISTS
 from ..session import CONNECTING, LOST, OFF, READY, STARTING, Session
 from .base import LoomPanel
 from .parts import columns, draw_job, draw_lines
@@ -13,7 +14,6 @@ STATES = {
     READY: "Ready",
     LOST: "Lost; trying again…",
 }
-LISTS = ("models", "styles")
 
 
 class Main(LoomPanel):
@@ -52,7 +52,7 @@ def _state_line(session: Session) -> str:
     """`Ready · cpu`, or what is being waited for."""
     if session.state != READY:
         return STATES[session.state]
-    busy = any(job.type not in LISTS for job in session.jobs.values())
+    busy = any(job.type not in LISTS and not job.quiet for job in session.jobs.values())
     device = session.welcome.device.partition(",")[0] if session.welcome else ""
     return ("Busy" if busy else STATES[READY]) + (f" · {device}" if device else "")
 

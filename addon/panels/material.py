@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a texture lies on a material."""
+"""How a texture lies on a material, and the material as an asset."""
 
 from .base import LoomPanel
 
@@ -12,4 +12,6 @@ class Material(LoomPanel):
         layout.prop(settings, "texture")
         layout.prop(settings, "mapping")
         layout.prop(settings, "scale")
-        layout.operator("loom.apply", icon="MATERIAL")
+        row = layout.row(align=True)
+        row.operator("loom.apply", icon="MATERIAL")
+        row.operator("loom.asset_mark", icon="ASSET_MANAGER")

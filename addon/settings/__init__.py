@@ -7,24 +7,39 @@ One subject a file, each a class without a registration of its own; `LoomSetting
 import bpy
 from bpy.props import PointerProperty
 
-from .adapt import AdaptSettings
+from .adapt import AdaptSettings, LoomPhrase, LoomPicture
 from .batch import BatchSettings
 from .lists import LoomLists, LoomName
-from .styles import LoomStyleSlot, StyleSettings
+from .live import LiveSettings
+from .restyle import RestyleSettings
+from .styles import LoomDirection, LoomStyleSlot, StyleSettings
 from .texture import TextureSettings
-from .walk import WalkSettings
+from .walk import LoomWalkKey, WalkSettings
 
 
-class LoomSettings(AdaptSettings, StyleSettings, TextureSettings, WalkSettings, BatchSettings, bpy.types.PropertyGroup):
+class LoomSettings(
+    AdaptSettings,
+    StyleSettings,
+    TextureSettings,
+    LiveSettings,
+    RestyleSettings,
+    WalkSettings,
+    BatchSettings,
+    bpy.types.PropertyGroup,
+):
     """`scene.loom`."""
 
 
-CLASSES = (LoomStyleSlot, LoomSettings, LoomName, LoomLists)
+CLASSES = (LoomPhrase, LoomPicture, LoomStyleSlot, LoomDirection, LoomWalkKey, LoomSettings, LoomName, LoomLists)
 
 
 def attach() -> None:
-    bpy.types.Scene.loom = PointerProperty(type=LoomSettings)
-    bpy.types.WindowManager.loom = PointerProperty(type=LoomLists, options={"SKIP_SAVE"})
+    bpy.types.Scene.loom = PointerProperty(
+        type=LoomSettings, name="Latent Loom", description="Settings of the Loom tab"
+    )
+    bpy.types.WindowManager.loom = PointerProperty(
+        type=LoomLists, options={"SKIP_SAVE"}, name="Latent Loom", description="What the backend has"
+    )
 
 
 def detach() -> None:

@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fake_textures
 import numpy as np
 import zmq
+from fake_textures import RefusedError
 from latent_loom.protocol import connection_file
 from latent_loom.protocol.connection_file import ConnectionInfo
 from latent_loom.protocol.server_state import (
@@ -33,10 +35,6 @@ from zmq.auth.thread import ThreadAuthenticator
 
 STYLES: list[dict[str, Any]] = []
 GENERATORS: list[dict[str, Any]] = [{"name": "builtin", "resolution": 64}]
-
-
-class RefusedError(Exception):
-    """(code, sentence)"""
 
 
 def clouds(seed: int, size: tuple[int, int]) -> np.ndarray:
@@ -54,13 +52,19 @@ def clouds(seed: int, size: tuple[int, int]) -> np.ndarray:
 def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield ("progress", fields) while working and ("result", (value, arrays)) at the end."""
     if type == "models":
-        yield "result", ({"generators": GENERATORS, "clips": []}, {})
+        yield "result", ({"generators": GENERATORS, "clips": [], **fake_textures.KINDS}, {})
     elif type == "styles":
         yield "result", ({"styles": STYLES}, {})
     elif type == "adapt":
         yield from adapt(params)
+    elif type == "generate" and "out" not in params:
+        yield from fake_textures.arrays(params, clouds)
     elif type in ("generate", "walk"):
         yield from pictures(type, params)
+    elif type in fake_textures.HANDLERS:
+        yield from fake_textures.HANDLERS[type](params, clouds)
+    elif type == "batch" and "naming" in params["jobs"]["defaults"]:
+        yield from fake_textures.bake(params, clouds)
     elif type == "batch":
         yield from batch(params)
     elif type == "import":
@@ -78,7 +82,7 @@ def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def adapt(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     target = params["target"]
-    total = params["iterations"] if params["iterations"] != "auto" else 20
+    total = params["iterations"] if params.get("iterations", "auto") != "auto" else 20
     if "fails" in target:
         raise RefusedError("bad_prompt", "The prompt has a word that is not known: fails.")
     for done in range(1, total + 1):
@@ -88,6 +92,7 @@ def adapt(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         preview = {"preview": clouds(done, (64, 64))} if done % params["preview_every"] == 0 else {}
         yield "progress", {"done": done, "total": total, "stage": "training", "numbers": {"loss": 1 / done}} | preview
     style = {"name": params["name"], "generator": params["generator"], "source": params["source"], "target": target}
+    style |= {"snapshots": list(range(5, total + 1, 5)), "iterations": total, "asked": fake_textures.plain(params)}
     STYLES[:] = [*(other for other in STYLES if other["name"] != style["name"]), style]
     yield "result", ({"style": style, "seconds": 0.1}, {})
 
@@ -150,7 +155,7 @@ def serve(path: Path) -> None:
         for event in events:
             if isinstance(event, RequestArrived):
                 machine.started(event.peer, event.request.id)
-                queue.append((event.peer, event.request.id, handle(event.request.type, dict(event.request.params))))
+                queue.append((event.peer, event.request.id, handle(event.request.type, given(event.request))))
             elif isinstance(event, CancelRequested):
                 machine.fail(event.peer, event.id, "cancelled", "Cancelled; everything finished so far is kept.")
                 queue[:] = [entry for entry in queue if entry[:2] != (event.peer, event.id)]
@@ -162,6 +167,12 @@ def serve(path: Path) -> None:
         machine.flush(lambda peer, frames: send(socket, peer, frames))
     guard.stop()
     socket.close()
+
+
+def given(request: Any) -> dict[str, Any]:
+    """The params, and the shapes of the arrays that came along."""
+    shapes = {name: list(array.shape) for name, array in request.arrays.items()}
+    return dict(request.params) | ({"shapes": shapes} if shapes else {})
 
 
 def advance(machine: ServerConnection, queue: list) -> None:

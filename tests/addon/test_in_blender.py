@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+ARTIST = (HERE / "scenarios_live.py", HERE / "scenarios_textures.py")
 LIMIT_S = 600
 
 
@@ -51,6 +52,17 @@ def outcomes(bpy_python, addon_zip, tmp_path_factory) -> dict[str, str]:
     command = f'"{sys.executable}" "{HERE / "fake_backend.py"}"'
     folder = tmp_path_factory.mktemp("blender")
     return run_inside(bpy_python, HERE / "scenarios.py", addon_zip, folder, command=command)
+
+
+@pytest.fixture(scope="session")
+def artist_outcomes(bpy_python, addon_zip, tmp_path_factory) -> dict[str, dict[str, str]]:
+    """The outcomes of every further file of scenarios, with the scripted backend."""
+    command = f'"{sys.executable}" "{HERE / "fake_backend.py"}"'
+    found = {}
+    for path in ARTIST:
+        folder = tmp_path_factory.mktemp("blender")
+        found[path.stem] = run_inside(bpy_python, path, addon_zip, folder, command=command, here=str(HERE))
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +103,14 @@ def test_in_blender_with_the_real_backend(real_outcomes, scenario):
     assert real_outcomes.get(scenario, real_outcomes.get("exit", "it was not run")) == "passed"
 
 
-def test_blender_ends_well_after_all_of_them(outcomes, real_outcomes):
+@pytest.mark.parametrize(("file", "scenario"), [(path.stem, name) for path in ARTIST for name in names(path)])
+def test_in_blender_as_an_artist(artist_outcomes, file, scenario):
+    found = artist_outcomes[file]
+    assert found.get(scenario, found.get("exit", "it was not run")) == "passed"
+
+
+def test_blender_ends_well_after_all_of_them(outcomes, artist_outcomes, real_outcomes):
     assert "exit" not in outcomes, outcomes["exit"]
+    for found in artist_outcomes.values():
+        assert "exit" not in found, found["exit"]
     assert "exit" not in real_outcomes, real_outcomes["exit"]

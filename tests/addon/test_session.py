@@ -29,7 +29,7 @@ class ScriptedClient:
     def say(self, *events):
         self.events += events
 
-    def send(self, type, params, *, slot=None):
+    def send(self, type, params, *, slot=None, arrays=None):
         self.sent.append((type, params))
         return len(self.sent)
 
@@ -86,7 +86,7 @@ def ready(session, client, tmp_path):
     session.connect(tmp_path / "c.json")
     client.say(Connected(WELCOME))
     session.tick()
-    lists = {"models": {"generators": [{"name": "builtin"}]}, "styles": {"styles": [{"name": "moss"}]}}
+    lists = {"models": {"generators": [{"name": "builtin"}]}, "styles": {"styles": [{"name": "moss"}]}, "textures": {}}
     client.say(*(Finished(number, lists[type], {}) for number, (type, _) in enumerate(client.sent, 1)))
     for job in session.tick().ended:
         job.on_end(job)

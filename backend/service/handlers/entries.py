@@ -79,3 +79,10 @@ def preset_values() -> list[dict[str, Any]]:
     from ...adaptation.presets import PRESETS
 
     return [{"name": n, "summary": p.summary, "settings": plain(p.settings)} for n, p in PRESETS.items()]
+
+
+def material_values() -> list[dict[str, Any]]:
+    """Every family of materials, with what it takes the surface for."""
+    from ...textures.pbr import MATERIALS
+
+    return [{"name": n, "roughness": m.roughness, "metallic": m.metallic} for n, m in MATERIALS.items()]

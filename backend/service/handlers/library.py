@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ...job import Job
 from ..parameters import parse
 from .context import Answer, Context, Nothing
-from .entries import generator_value, method_values, preset_values
+from .entries import generator_value, material_values, method_values, preset_values
 
 KNOWN_CLIPS = ("ViT-B-32:openai", "ViT-B-16:openai")
 """Full CLIPs that `models` names beside the built-in ones; any other of open_clip's works by name as well."""
@@ -36,7 +36,8 @@ def models(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
     clips += [{"name": name, "builtin": False} for name in (*own_clips(context.store.root), *KNOWN_CLIPS)]
     generators = context.store.generators()
     value = {"generators": [generator_value(e) for e in generators], "clips": clips}
-    return Answer(value=value | {"methods": method_values(generators), "presets": preset_values()})
+    value |= {"methods": method_values(generators), "presets": preset_values(), "materials": material_values()}
+    return Answer(value=value)
 
 
 def seeds(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
