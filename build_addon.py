@@ -12,6 +12,7 @@ Pythons; downloaded once into build/wheels) and backend_wheel/ with the backend,
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -158,6 +159,8 @@ def assemble(
     if backend is not None:
         (folder / "backend_wheel").mkdir()
         shutil.copy2(backend, folder / "backend_wheel" / backend.name)
+        digest = hashlib.sha256(backend.read_bytes()).hexdigest()
+        (folder / "backend_wheel" / f"{backend.name}.sha256").write_text(digest, encoding="ascii")
     (folder / "blender_manifest.toml").write_text(manifest(platforms, names), encoding="utf-8")
     return folder
 
@@ -175,17 +178,28 @@ def pack(tree: Path, zip_path: Path) -> Path:
     return zip_path
 
 
-def check(tree: Path, python: Path) -> None:
-    """Let Blender's own extension tool build the tree: unlike its `validate`, that notices a missing wheel."""
-    site = subprocess.run(
-        [str(python), "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"], capture_output=True, text=True
-    ).stdout.strip()
+def extension_tool(python: Path) -> Path:
+    """Blender's own packager, which rides in the bpy package of `python`. Raises BuildError."""
+    try:
+        site = subprocess.run(
+            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"],
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+    except OSError as error:
+        raise BuildError(f"Cannot run {python}: {error.strerror}; name a Python with the bpy package.") from error
     tools = sorted(Path(site, "bpy").glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
     if not tools:
         raise BuildError(f"There is no bpy for {python}; name a Python with the bpy package.")
+    return tools[0]
+
+
+def check(tree: Path, python: Path) -> None:
+    """Let Blender's own extension tool build the tree: unlike its `validate`, that notices a missing wheel."""
+    tool = extension_tool(python)
     with tempfile.TemporaryDirectory() as scratch:
         for words in (["build", "--source-dir", str(tree), "--output-dir", scratch], ["validate", str(tree)]):
-            done = subprocess.run([str(python), str(tools[0]), *words], capture_output=True, text=True, check=False)
+            done = subprocess.run([str(python), str(tool), *words], capture_output=True, text=True, check=False)
             if done.returncode:
                 raise BuildError(f"Blender's extension tool refuses the add-on: {(done.stderr or done.stdout).strip()}")
 

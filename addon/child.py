@@ -22,6 +22,8 @@ SCRUBBED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTH
 CLOSED_LIMIT_S = 6.0
 TERMINATED_LIMIT_S = 3.0
 RUN_MAIN = "latent_loom.backend.cli.main"
+MARK = "latent-loom.json"
+"""The file that setting up leaves in a finished environment (`setup`)."""
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
@@ -56,13 +58,14 @@ def find_backend(
 ) -> list[str] | None:
     """The words that run `latent-loom`: the user's command, else our own virtual environment, else the search path.
 
-    A Python interpreter is taken as "the one that has latent-loom installed". None where there is no backend.
+    A Python interpreter is taken as "the one that has latent-loom installed". An environment whose setting up never
+    came to its end is none. None where there is no backend.
     """
     words = split_command(preference)
     if words:
         return [*words, "-m", RUN_MAIN] if len(words) == 1 and is_python(words[0]) else words
     own = venv_python(own_venv)
-    if own.is_file():
+    if own.is_file() and (own_venv / MARK).is_file():
         return [str(own), "-m", RUN_MAIN]
     found = which("latent-loom")
     return [found] if found else None

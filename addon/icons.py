@@ -10,7 +10,7 @@ import numpy as np
 from . import session as states
 from .pixels import to_blender
 
-PREVIEW = "preview"
+PREVIEW, RESULT = "preview", "result "
 _collection: bpy.utils.previews.ImagePreviewCollection | None = None
 
 
@@ -29,6 +29,28 @@ def detach() -> None:
 def show_preview(picture: np.ndarray) -> None:
     """Keep `picture` (uint8 [H, W, 3], top row first) as the icon that the panel shows."""
     keep(PREVIEW, picture)
+
+
+def show_result(uuid: str, picture: np.ndarray) -> None:
+    """Keep the small picture of an entry of the history (uint8 [H, W, 3], top row first)."""
+    if _collection is None or bpy.app.background:
+        return
+    icon = _collection.get(RESULT + uuid) or _collection.new(RESULT + uuid)
+    for size, pixels in (("image_size", "image_pixels_float"), ("icon_size", "icon_pixels_float")):
+        setattr(icon, size, picture.shape[1::-1])
+        getattr(icon, pixels).foreach_set(to_blender(picture))
+
+
+def result_id(uuid: str) -> int:
+    """The icon of that entry, 0 where there is none."""
+    icon = _collection.get(RESULT + uuid) if _collection is not None else None
+    return icon.icon_id if icon is not None else 0
+
+
+def forget_results() -> None:
+    """Another file comes: drop the pictures of the history."""
+    for name in [name for name in _collection or () if name.startswith(RESULT)]:
+        del _collection[name]
 
 
 def preview_id() -> int:
@@ -54,7 +76,7 @@ def number(name: str) -> int:
 def dot(session: states.Session) -> str:
     """The icon of the backend's state: grey off, yellow coming, green ready, blue busy, red lost or in trouble."""
     if session.state == states.READY:
-        return "STRIP_COLOR_05" if session.jobs else "STRIP_COLOR_04"
+        return "STRIP_COLOR_05" if session.working else "STRIP_COLOR_04"
     if session.state in (states.STARTING, states.CONNECTING):
         return "STRIP_COLOR_03"
     if session.state == states.LOST or session.trouble is not None:

@@ -22,6 +22,7 @@ class Job:
     detached  another file was loaded meanwhile: results go to disk only, never into a data-block
     slot      of a slider: only the newest request in it counts
     quiet     our own doing, that no panel shows: live textures, thumbnails; its failure is told only if who asked does
+    asked, settings, scene  what the history will note: params as sent, the panels' settings then, whose they are
     preview   the newest uint8 [H, W, 3] picture, top row first; `preview_count` grows with each
     """
 
@@ -44,6 +45,9 @@ class Job:
     trouble: Trouble | None = None
     cancelling: bool = False
     detached: bool = False
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    scene: tuple[str, int] | None = None
 
     @property
     def running(self) -> bool:

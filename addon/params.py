@@ -295,15 +295,3 @@ def bake(frames: Sequence[Mapping[str, Any]], *, out: Path) -> dict[str, Any]:
         items.append(item | {"name": f"frame-{number:04d}"})
     defaults = {"format": "png", "naming": "{map}/{name}"}
     return {"jobs": {"defaults": defaults, "items": items}, "out": str(out), "resume": True}
-
-
-def batch(look: Look, *, seeds: Sequence[int], each_style: bool, file_format: str, out: Path) -> dict[str, Any]:
-    """Params of `batch`: one item for every style of `look`, or one with all of them blended."""
-    defaults = look.params() | {"maps": list(look.maps), "format": file_format}
-    styles = defaults.pop("styles")
-    sets = [[style] for style in styles] if each_style and styles else [styles]
-    items = []
-    for chosen in sets:
-        name = name_from("-".join(style for style, _strength in chosen)) or name_from(look.generator) or "texture"
-        items.append({"name": name, "styles": chosen, "seeds": list(seeds)})
-    return {"jobs": {"defaults": defaults, "items": items}, "out": str(out), "resume": True}

@@ -7,20 +7,23 @@ import contextlib
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import bpy
 
 from ..protocol.client import BackendLost
-from . import icons, images, root, runtime, setup, troubles
+from . import history_list, icons, images, root, runtime, setup, troubles
 from .child import Launch
 from .job import FAILED, FINISHED, Job
 from .params import BadInput
 from .session import LOST, OFF
 
 HURRIED_S, BUSY_S, INSTALLING_S, IDLE_S = 0.01, 0.04, 0.2, 0.5
+LOOK_S, STATUS_S, BATCHES_S = 2.0, 5.0, 2.0
 # Importing torch on a cold disk of a slow machine was seen to take most of a minute.
 START_LIMIT_S = 180.0
+IDLE_MINUTES = 15
 LISTS = ("models", "styles", "textures")
 on_lists: list[Callable[[], None]] = []
 """Called when the backend's lists have come."""
@@ -68,7 +71,11 @@ def step(wait_s: float = 0.0) -> None:
     """Take in what the backend sent, and show it."""
     session = runtime.session()
     watch_installation()
+    look_at_backend()
     changes = session.tick(wait_s)
+    if not must_wait():
+        session.ask_status(STATUS_S)
+        ask_batches()
     for job in session.jobs.values():
         _show_preview(job)
     ended, _left_over[:] = [*_left_over, *changes.ended], []
@@ -80,6 +87,7 @@ def step(wait_s: float = 0.0) -> None:
             except (images.UnreadableFileError, BadInput) as error:
                 job.state, job.trouble = FAILED, troubles.trouble(str(error))
                 session.trouble = job.trouble
+        history_list.take(job)
     if any(job.type in LISTS for job in ended):
         show_lists()
         for listener in on_lists:
@@ -102,8 +110,45 @@ def wait_here(job: Job, limit_s: float) -> bool:
     return True
 
 
+def ask_batches() -> None:
+    """Ask for the state of one of the sets that run on by themselves, every few seconds."""
+    session, known, now = runtime.session(), runtime.batches(), time.monotonic()
+    if not session.connected or session.asks("batch_status"):
+        return
+    batch = known.next_to_ask(now, BATCHES_S)
+    if batch is None:
+        return
+    batch.asked_s, out = now, batch.out
+
+    def heard(job: Job) -> None:
+        redraw()
+        if known.note(out, job.value if job.state == FINISHED else {"state": "gone"}):
+            session.notice = f"The set {batch.name} is finished: {out}"
+
+    session.ask("batch_status", {"out": out}, on_end=heard)
+
+
+_looked_s = -60.0
+
+
+def look_at_backend() -> None:
+    """While nothing runs, see every two seconds whether there is a backend to start; the panels read what was found."""
+    global _looked_s
+    if runtime.session().state != OFF or time.monotonic() - _looked_s < LOOK_S:
+        return
+    _looked_s = time.monotonic()
+    preferences, before = root.preferences(), (runtime.condition(), runtime.wants_setup())
+    condition = root.backend_condition()
+    ours = preferences.mode == "OWN" and not preferences.command
+    missing = condition == setup.OUTDATED or preferences.backend_command() is None
+    runtime.note_backend(condition, wanted=ours and missing and root.backend_wheel() is not None)
+    if before != (runtime.condition(), runtime.wants_setup()):
+        redraw()
+
+
 def watch_installation() -> None:
     """Move a running installation of the backend on, and tell how it ended."""
+    global _looked_s
     installation, session = runtime.installation(), runtime.session()
     if installation is None:
         return
@@ -112,10 +157,14 @@ def watch_installation() -> None:
     if installation.running:
         return
     runtime.end_installation()
+    _looked_s = -60.0
     if installation.state == setup.FINISHED:
-        session.trouble, session.notice = None, "The backend is set up; start it."
+        session.trouble, session.notice = None, "The backend is set up."
+        if root.preferences().mode == "OWN":
+            open_backend()
     elif installation.state == setup.FAILED:
-        session.trouble = troubles.trouble(installation.problem(), troubles.SETUP)
+        mending = troubles.REPAIR if installation.damaged else troubles.SETUP
+        session.trouble = troubles.trouble(installation.problem(), mending, more=troubles.SETUP_LOG)
 
 
 def wait(job: Job) -> None:
@@ -146,6 +195,8 @@ def open_backend() -> None:
     session, preferences = runtime.session(), root.preferences()
     if preferences.mode == "CONNECT":
         session.connect(preferences.backend_connection_file())
+    elif preferences.mode == "REMOTE":
+        _open_remote()
     else:
         command = preferences.backend_command()
         if command is None:
@@ -153,7 +204,7 @@ def open_backend() -> None:
             session.trouble = troubles.no_backend()
         else:
             own = root.run_folder()
-            options = ("--data", bpy.path.abspath(preferences.data_folder)) if preferences.data_folder else ()
+            options = serve_options(preferences)
             session.start(
                 Launch(
                     command=command,
@@ -164,6 +215,31 @@ def open_backend() -> None:
             )
     start_timer()
     redraw()
+
+
+def serve_options(preferences) -> tuple[str, ...]:
+    """What the preferences add to the backend's own command line."""
+    options: tuple[str, ...] = ()
+    if preferences.idle_minutes != IDLE_MINUTES:  # the backend's own default
+        options += ("--unload-after", str(preferences.idle_minutes * 60))
+    if preferences.data_folder:
+        options += ("--data", bpy.path.abspath(preferences.data_folder))
+    return options
+
+
+def _open_remote() -> None:
+    session = runtime.session()
+    if not bpy.app.online_access:
+        session.trouble = troubles.trouble(
+            "Blender is set to stay offline: allow online access in Preferences, System, to reach another computer"
+        )
+        return
+    try:
+        there = root.preferences().backend_address()
+    except BadInput as error:
+        session.trouble = troubles.trouble(str(error), troubles.PREFERENCES)
+        return
+    session.connect_remote(there)
 
 
 class NeedsBackend:
@@ -200,6 +276,7 @@ def begin(
     except (BadInput, BackendLost) as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
+    history_list.remember(job, dict(params), bpy.context.scene)
     start_timer()
     if not must_wait():
         return {"FINISHED"}
@@ -243,6 +320,22 @@ def redraw(whole: tuple[str, ...] = ()) -> None:
             for region in area.regions:
                 if region.type == "UI" or area.type in ("IMAGE_EDITOR", "PREFERENCES", *whole):
                     region.tag_redraw()
+
+
+def show_text(context: bpy.types.Context, name: str, file: Path) -> None:
+    """Show the end of a text file: in a Text Editor that is open, else in a window of its own."""
+    text = bpy.data.texts.get(name) or bpy.data.texts.new(name)
+    text.clear()
+    text.write(file.read_text("utf-8", "replace")[-200_000:])
+    areas = [area for window in context.window_manager.windows for area in window.screen.areas]
+    editor = next((area for area in areas if area.type == "TEXT_EDITOR"), None)
+    if editor is None and not must_wait():
+        bpy.ops.wm.window_new()
+        editor = context.window_manager.windows[-1].screen.areas[0]
+        editor.type = "TEXT_EDITOR"
+    if editor is not None:
+        editor.spaces.active.text = text
+        editor.spaces.active.top = max(0, len(text.lines) - 20)
 
 
 def push_undo(message: str) -> None:

@@ -8,7 +8,20 @@ import atexit
 import bpy
 from bpy.app.handlers import persistent
 
-from . import frame_handlers, icons, live, operators, panels, preferences, pump, runtime, settings, thumbnails
+from . import (
+    frame_handlers,
+    history_list,
+    icons,
+    live,
+    operators,
+    panels,
+    preferences,
+    pump,
+    root,
+    runtime,
+    settings,
+    thumbnails,
+)
 
 CLASSES = (*preferences.CLASSES, *settings.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
@@ -21,6 +34,7 @@ def register() -> None:
     pump.on_lists[:] = [live.follow_all, thumbnails.fetch]
     for handlers, handler in _handlers():
         handlers.append(handler)
+    runtime.remember_batches(root.own_data() / "batches.json")
     # exit_pre comes while Blender still has its data, but only 5.1 and later have it; closing twice is harmless.
     atexit.register(runtime.close)
     pump.start_timer()
@@ -57,6 +71,12 @@ def after_load(*_arguments: object) -> None:
     pump.show_lists()
     live.follow_all()
     thumbnails.fetch()
+    history_list.show_icons()
+
+
+@persistent
+def after_undo(*_arguments: object) -> None:
+    history_list.mend_after_undo()
 
 
 @persistent
@@ -67,6 +87,7 @@ def before_exit(*_arguments: object) -> None:
 def _handlers() -> list[tuple[list, object]]:
     pairs = [(bpy.app.handlers.load_pre, before_load), (bpy.app.handlers.load_post, after_load)]
     pairs += frame_handlers.pairs()
+    pairs += [(bpy.app.handlers.undo_post, after_undo), (bpy.app.handlers.redo_post, after_undo)]
     if hasattr(bpy.app.handlers, "exit_pre"):
         pairs.append((bpy.app.handlers.exit_pre, before_exit))
     return pairs

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import bpy
 
-from . import folders
+from ..protocol.data_folder import data_folder
+from . import folders, machine, setup
 
 ROOT = __package__.rpartition(".")[0]
 FOLDER = Path(__file__).resolve().parent.parent
@@ -38,3 +40,29 @@ def output_root() -> Path:
     """The folder for pictures that the preferences and the open file lead to."""
     chosen = preferences().output_folder
     return folders.output_root(bpy.path.abspath(chosen) if chosen else "", bpy.data.filepath, own_data())
+
+
+def backend_folder() -> Path:
+    """Where "Set Up Backend" makes the backend's environment."""
+    chosen = preferences().setup_folder
+    return machine.backend_folder(bpy.path.abspath(chosen) if chosen else "", own_data() / "backend", data_folder())
+
+
+def torch() -> machine.Torch:
+    """The PyTorch that is right for this computer and for what the preferences say."""
+    return machine.torch_for(machine.this_machine(), preferences().setup_torch)
+
+
+def base_python() -> str:
+    """The Python that the environment is made with: the user's choice, else the one that Blender carries."""
+    chosen = preferences().setup_python
+    return bpy.path.abspath(chosen) if chosen else sys.executable
+
+
+def setup_log() -> Path:
+    return own_data("run") / "setup.log"
+
+
+def backend_condition() -> str:
+    """Whether the backend's environment is there (`setup.condition`)."""
+    return setup.condition(backend_folder(), backend_wheel())

@@ -24,11 +24,14 @@ from ..protocol.messages import Welcome
 from . import troubles
 from .child import Child, Launch
 from .job import CANCELLED, FAILED, FINISHED, Job
+from .remote import Remote
 from .troubles import Trouble
 
 OFF, STARTING, CONNECTING, READY, LOST = "OFF", "STARTING", "CONNECTING", "READY", "LOST"
 # What one tick may take of Blender's main thread for reading; the rest is read at the next.
 READ_BUDGET_S = 0.008
+# Requests that the add-on makes by itself, beside the quiet ones: they are no work.
+LISTS = frozenset({"models", "styles", "textures"})
 
 
 @dataclass
@@ -37,6 +40,10 @@ class Changes:
 
     ended: list[Job] = field(default_factory=list)
     redraw: bool = False
+
+
+def _client_of(there: Remote) -> Client:
+    return Client(there.address, "", server_key=there.server_key, client_keys=there.client_keys)
 
 
 class Session:
@@ -50,6 +57,7 @@ class Session:
         self,
         *,
         open_client: Callable[[Path], Client] = Client.from_connection_file,
+        open_remote: Callable[[Remote], Client] = _client_of,
         open_child: Callable[..., Child] = Child,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,14 +71,18 @@ class Session:
         self.presets: Sequence[Mapping[str, Any]] = ()
         self.materials: Sequence[Mapping[str, Any]] = ()
         self.textures: Sequence[Mapping[str, Any]] = ()
+        self.disk: Mapping[str, Any] = {}
+        self.status: Mapping[str, Any] = {}
         self.jobs: dict[int, Job] = {}
         self.child: Child | None = None
         self._open_client = open_client
+        self._open_remote = open_remote
         self._open_child = open_child
         self._clock = clock
         self._client: Client | None = None
         self._connection_file: Path | None = None
         self._changes = Changes()
+        self._asked_status_s = float("-inf")
 
     # What the panels ask. Cheap: they ask on every redraw.
 
@@ -97,9 +109,30 @@ class Session:
         return any(job.slot for job in self.jobs.values())
 
     @property
+    def working(self) -> bool:
+        """Whether the backend does something for the user."""
+        return any(job.type not in LISTS and not job.quiet for job in self.jobs.values())
+
+    @property
+    def device(self) -> str:
+        return self.status.get("device") or (self.welcome.device if self.welcome is not None else "") or ""
+
+    @property
+    def memory_mib(self) -> int:
+        """Of the device, as the backend tells it; 0 = unknown."""
+        return int(self.status.get("memory_mib") or (self.welcome.memory_mib if self.welcome is not None else 0) or 0)
+
+    @property
+    def memory_used_mib(self) -> int | None:
+        """What the backend holds of it; None = it does not say."""
+        used = self.status.get("held_mib")
+        return int(used) if isinstance(used, int | float) else None
+
+    @property
     def busy(self) -> bool:
         """Whether something is awaited, so that ticks should come quickly."""
-        return bool(self.jobs) or self.state in (STARTING, CONNECTING) or (self.child is not None and self.state == OFF)
+        awaited = any(job.type != "status" for job in self.jobs.values())
+        return awaited or self.state in (STARTING, CONNECTING) or (self.child is not None and self.state == OFF)
 
     # Coming and going.
 
@@ -129,6 +162,12 @@ class Session:
             return
         self._open(connection_file)
 
+    def connect_remote(self, there: Remote) -> None:
+        """Connect to a backend on another computer, with keys."""
+        self.disconnect()
+        self._client = self._open_remote(there)
+        self._enter(CONNECTING)
+
     def stop(self) -> None:
         """Ask our own backend to end, or just part from one that is not ours."""
         child = self.child
@@ -149,7 +188,7 @@ class Session:
             self.child.end()
             self.child = None
         self.trouble = None
-        self.welcome = None
+        self.welcome, self.status = None, {}
         self._enter(OFF)
 
     # Work.
@@ -205,6 +244,21 @@ class Session:
         self._send("models", {}, title="Reading the lists", on_end=self._take_models)
         self._send("styles", {}, title="Reading the lists", on_end=self._take_styles)
         self._send("textures", {}, title="Reading the lists", on_end=self._take_textures)
+
+    def ask(self, type: str, params: Mapping[str, Any], *, on_end: Callable[[Job], None]) -> None:
+        """Make a request of our own accord: what the user was told stays, and nothing is told of this."""
+        self._send(type, params, title=type, quiet=True, on_end=on_end)
+
+    def asks(self, type: str) -> bool:
+        """Whether such a request of our own is under way."""
+        return any(job.type == type for job in self.jobs.values())
+
+    def ask_status(self, every_s: float) -> None:
+        """Ask what the backend is at and how much memory it holds, at most so often."""
+        now = self._clock()
+        if self.connected and now - self._asked_status_s >= every_s and not self.asks("status"):
+            self._asked_status_s = now
+            self.ask("status", {}, on_end=self._take_status)
 
     def detach_jobs(self) -> None:
         """Another file is being loaded: what still runs may write to disk, but touch no data-block."""
@@ -320,6 +374,11 @@ class Session:
         job.state = state
         self._changes.ended.append(job)
         self._changes.redraw |= not job.quiet
+
+    def _take_status(self, job: Job) -> None:
+        if job.state == FINISHED:
+            self._changes.redraw |= job.value != self.status
+            self.status = job.value
 
     def _take_models(self, job: Job) -> None:
         if job.state == FINISHED:

@@ -14,16 +14,21 @@ class Trouble:
     """sentence  what happened and what to do
     mend      idname of the operator that mends it, "" where only the user can
     label     what its button says
+    more      another button beside it, (idname, label): mostly the log
     """
 
     sentence: str
     mend: str = ""
     label: str = ""
+    more: tuple[str, str] = ("", "")
 
 
 START = ("loom.backend_start", "Start Backend")
 CONNECT = ("loom.backend_connect", "Connect Again")
 SETUP = ("loom.backend_setup", "Set Up Backend")
+SETUP_LOG = ("loom.setup_log", "Show Log")
+REPAIR = ("loom.backend_repair", "Repair Backend")
+PREFERENCES = ("loom.preferences", "Open Preferences")
 LOG = ("loom.backend_log", "Show Log")
 REFRESH = ("loom.refresh", "Refresh Lists")
 REPLACE = ("loom.adapt_again", "Replace It")
@@ -40,13 +45,13 @@ MENDING = {
 SILENT = frozenset({"cancelled", "superseded"})
 
 
-def trouble(sentence: str, mending: tuple[str, str] = ("", "")) -> Trouble:
+def trouble(sentence: str, mending: tuple[str, str] = ("", ""), *, more: tuple[str, str] = ("", "")) -> Trouble:
     """A `Trouble` whose sentence starts with a capital and ends in a full stop."""
     text = " ".join(str(sentence).split()) or "Something went wrong."
     text = text[0].upper() + text[1:]
     if text[-1] not in ".!?…":
         text += "."
-    return Trouble(sentence=text, mend=mending[0], label=mending[1])
+    return Trouble(sentence=text, mend=mending[0], label=mending[1], more=more)
 
 
 def bug(error: Exception) -> Trouble:
@@ -71,12 +76,15 @@ def no_backend() -> Trouble:
 
 def stopped_while_starting(exit_code: int, last_line: str) -> Trouble:
     reason = f" It said: {last_line}" if last_line else ""
-    return trouble(f"The backend stopped while starting, with exit code {exit_code}.{reason}", LOG)
+    sentence = f"The backend stopped while starting, with exit code {exit_code}.{reason}"
+    if "ModuleNotFoundError" in last_line or "ImportError" in last_line:
+        return trouble(sentence, REPAIR, more=LOG)
+    return trouble(sentence, LOG)
 
 
 def died(exit_code: int | None) -> Trouble:
     how = f" with exit code {exit_code}" if exit_code is not None else ""
-    return trouble(f"The backend ended{how}; what it had finished is kept, start it again to go on", START)
+    return trouble(f"The backend ended{how}; what it had finished is kept, start it again to go on", START, more=LOG)
 
 
 def no_connection_file(path: str) -> Trouble:

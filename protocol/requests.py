@@ -182,6 +182,17 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(name="textures", value=("textures",), idempotent=True),
         RequestType(name="delete_texture", required=("name",)),
         RequestType(name="report_style", required=("name", "file"), value=("file", "json", "seconds"), idempotent=True),
+        RequestType(name="fetch_clip", required=("name",), value=("clip", "bytes"), idempotent=True, since=1),
+        RequestType(name="delete_clip", required=("name",), since=1),
+        RequestType(
+            name="train_generator",
+            required=("name", "images"),
+            optional=("size", "total", "tileable", "flips", "start", "seed", "save_every", "overwrite"),
+            value=("generator", "folder", "warnings", "seconds"),
+            since=1,
+        ),
+        RequestType(name="delete_generator", required=("name",), since=1),
+        RequestType(name="disk", value=("root", "parts", "free_bytes"), idempotent=True, since=1),
         RequestType(name="free", value=("freed_mib", "kept_mib"), idempotent=True, since=1),
         RequestType(name="shutdown"),
     )

@@ -12,8 +12,12 @@ from . import (
     checkpoint,
     directions,
     generate,
+    history,
     keep,
+    library,
     live,
+    models,
+    presets,
     restyle,
     setup,
     styles,
@@ -25,5 +29,6 @@ from . import (
 MODULES = (
     *(backend, setup, checkpoint, adapt, aims, styles, directions, generate, variations, live, bake, keep),
     *(restyle, apply, asset, walk, walk_keys, batch),
+    *(library, models, history, presets),
 )
 CLASSES = tuple(kind for module in MODULES for kind in module.CLASSES)

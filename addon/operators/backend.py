@@ -6,6 +6,7 @@ from bpy.props import IntProperty
 
 from ...protocol.client import BackendLost
 from .. import pump, root, runtime
+from ..job import FINISHED, Job
 from ..session import OFF, READY
 
 
@@ -63,6 +64,25 @@ class LOOM_OT_backend_stop(bpy.types.Operator):
                 pump.step(0.1)
         pump.redraw()
         return {"FINISHED"}
+
+
+class LOOM_OT_free_memory(pump.NeedsBackend, bpy.types.Operator):
+    """Have the backend give back the memory of the graphics card now; the next texture takes a moment longer"""
+
+    bl_idname = "loom.free_memory"
+    bl_label = "Free Memory"
+    bl_options = {"REGISTER"}
+
+    def execute(self, context):
+        return pump.begin(self, "free", dict, title="Freeing memory", on_end=_freed)
+
+
+def _freed(job: Job) -> None:
+    session = runtime.session()
+    if job.state == FINISHED:
+        freed = job.value.get("freed_mib")
+        session.notice = f"Freed {freed:,.0f} MiB of memory." if freed else "There was no memory to free."
+        session.ask_status(0.0)
 
 
 class LOOM_OT_refresh(bpy.types.Operator):
@@ -127,6 +147,18 @@ class LOOM_OT_dismiss(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class LOOM_OT_preferences(bpy.types.Operator):
+    """Open this add-on's preferences"""
+
+    bl_idname = "loom.preferences"
+    bl_label = "Open Preferences"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        bpy.ops.preferences.addon_show(module=root.ROOT)
+        return {"FINISHED"}
+
+
 class LOOM_OT_backend_log(bpy.types.Operator):
     """Open what the backend wrote as a text in Blender's Text Editor"""
 
@@ -141,30 +173,7 @@ class LOOM_OT_backend_log(bpy.types.Operator):
         if not log.is_file():
             self.report({"ERROR"}, "There is no log yet: Blender has started no backend.")
             return {"CANCELLED"}
-        text = bpy.data.texts.get(self.NAME) or bpy.data.texts.new(self.NAME)
-        text.clear()
-        text.write(log.read_text("utf-8", "replace")[-200_000:])
-        for window in context.window_manager.windows:
-            for area in window.screen.areas:
-                if area.type == "TEXT_EDITOR":
-                    area.spaces.active.text = text
-                    return {"FINISHED"}
-        self.report({"INFO"}, f"Open the text {self.NAME!r} in a Text Editor to read it.")
-        return {"FINISHED"}
-
-
-class LOOM_OT_copy_command(bpy.types.Operator):
-    """Copy the commands that install and run the backend in an environment of your own"""
-
-    bl_idname = "loom.copy_command"
-    bl_label = "Copy Commands"
-    bl_options = {"REGISTER"}
-
-    def execute(self, context):
-        wheel = root.backend_wheel()
-        what = f'"{wheel}"' if wheel else "latent-loom"
-        context.window_manager.clipboard = f"python3 -m pip install {what}\nlatent-loom serve\n"
-        self.report({"INFO"}, "Copied; paste it into a terminal, then choose Connect to One That Runs.")
+        pump.show_text(context, self.NAME, log)
         return {"FINISHED"}
 
 
@@ -172,9 +181,10 @@ CLASSES = (
     LOOM_OT_backend_start,
     LOOM_OT_backend_connect,
     LOOM_OT_backend_stop,
+    LOOM_OT_free_memory,
     LOOM_OT_refresh,
     LOOM_OT_cancel,
     LOOM_OT_dismiss,
+    LOOM_OT_preferences,
     LOOM_OT_backend_log,
-    LOOM_OT_copy_command,
 )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The head of the tab: the backend's state, what is wrong and what mends it, and the texture model."""
 
-from .. import icons, root, runtime
-from ..pump import LISTS
+from .. import icons, root, runtime, setup
+from ..operators.presets import LOOM_PT_presets
 from ..session import CONNECTING, LOST, OFF, READY, STARTING, Session
 from .base import LoomPanel
 from .parts import columns, draw_job, draw_lines
@@ -14,34 +14,94 @@ STATES = {
     READY: "Ready",
     LOST: "Lost; trying again…",
 }
+WELCOME = "The program that makes the textures is not set up yet. It is fetched once and then works without a network."
+OLD = "The backend is of another version than this add-on; bring it up to date."
 
 
 class Main(LoomPanel):
     bl_label = "Latent Loom"
 
+    def draw_header_preset(self, context):
+        LOOM_PT_presets.draw_panel_header(self.layout)
+
     def draw_here(self, layout, context, settings, session):
-        split = layout.split(factor=0.55)
-        split.label(text=_state_line(session), icon=icons.dot(session))
+        width = columns(context)
+        if session.state == OFF and runtime.wants_setup():
+            _draw_welcome(layout, session, width)
+            return
+        row = layout.row(align=True)
+        row.label(text=_state_line(session), icon=icons.dot(session))
         if session.state in (OFF, LOST):
-            split.operator("loom.backend_start", text="Start" if _starts_own() else "Connect")
+            row.operator("loom.backend_start", text="Start" if _starts_own() else "Connect")
         else:
-            split.operator("loom.backend_stop", text="Stop" if session.owns_backend else "Disconnect")
-        _draw_trouble(layout, session, columns(context))
-        installation = runtime.installation()
-        if installation is not None:
-            row = layout.row(align=True)
-            row.progress(factor=installation.fraction, text=installation.line())
-            row.operator("loom.setup_cancel", text="", icon="CANCEL")
-        if session.notice:
-            draw_lines(layout, session.notice, "CHECKMARK", columns(context))
+            row.operator("loom.backend_stop", text="Stop" if session.owns_backend else "Disconnect")
+        row.operator("loom.preferences", text="", icon="PREFERENCES")
         if session.connected:
-            row = layout.row(align=True)
-            row.prop_search(settings, "generator", context.window_manager.loom, "generators", icon="TEXTURE")
-            job = session.running("import")
-            if job is None:
-                row.operator("loom.import_generator", text="", icon="IMPORT")
-            else:
-                draw_job(layout, job)
+            _draw_device(layout, session)
+        _draw_installation(layout)
+        _draw_trouble(layout, session, width)
+        if session.notice:
+            draw_lines(layout, session.notice, "CHECKMARK", width)
+        if session.connected:
+            _draw_model(layout, context, settings, session)
+
+
+def _draw_welcome(layout, session: Session, width: int) -> None:
+    """The first minutes: one thing to press."""
+    if runtime.installation() is not None:
+        _draw_installation(layout)
+        return
+    _draw_trouble(layout, session, width)
+    outdated = runtime.condition() == setup.OUTDATED
+    column = layout.column()
+    draw_lines(column, OLD if outdated else WELCOME, "INFO", width)
+    column.scale_y = 1.0
+    button = layout.column()
+    button.scale_y = 1.6
+    text = {setup.PARTIAL: "Go On Setting Up", setup.OUTDATED: "Update Backend"}.get(runtime.condition(), "Set Up")
+    button.operator("loom.backend_setup", text=text, icon="IMPORT")
+    row = layout.row(align=True)
+    row.operator("loom.preferences", text="Other Ways", icon="PREFERENCES")
+    if outdated:
+        row.operator("loom.backend_start", text="Start the Old One")
+
+
+def _draw_installation(layout) -> None:
+    installation = runtime.installation()
+    if installation is None:
+        return
+    row = layout.row(align=True)
+    row.progress(factor=installation.fraction, text=installation.line())
+    row.operator("loom.setup_log", text="", icon="TEXT")
+    row.operator("loom.setup_cancel", text="", icon="CANCEL")
+
+
+def _draw_device(layout, session: Session) -> None:
+    """What it computes on, its memory, and how to have that back."""
+    row = layout.row(align=True)
+    row.label(text=device_line(session), icon="MEMORY")
+    if not session.working:
+        row.operator("loom.free_memory", text="Free")
+    row.operator("loom.backend_log", text="", icon="TEXT")
+
+
+def device_line(session: Session) -> str:
+    """`NVIDIA H100 · 3.1 of 80 GB used`; without numbers where none are known."""
+    device = session.device.partition(",")[0] or "Unknown device"
+    used, total = session.memory_used_mib, session.memory_mib
+    if total and used is not None:
+        return f"{device} · {used / 1024:.1f} of {total / 1024:.0f} GB used"
+    return f"{device} · {total / 1024:.0f} GB" if total else device
+
+
+def _draw_model(layout, context, settings, session: Session) -> None:
+    row = layout.row(align=True)
+    row.prop_search(settings, "generator", context.window_manager.loom, "generators", icon="TEXTURE")
+    job = session.running("import")
+    if job is None:
+        row.operator("loom.import_generator", text="", icon="IMPORT")
+    else:
+        draw_job(layout, job)
 
 
 def _starts_own() -> bool:
@@ -49,12 +109,8 @@ def _starts_own() -> bool:
 
 
 def _state_line(session: Session) -> str:
-    """`Ready · cpu`, or what is being waited for."""
-    if session.state != READY:
-        return STATES[session.state]
-    busy = any(job.type not in LISTS and not job.quiet for job in session.jobs.values())
-    device = session.welcome.device.partition(",")[0] if session.welcome else ""
-    return ("Busy" if busy else STATES[READY]) + (f" · {device}" if device else "")
+    """`Ready`, or what is being waited for."""
+    return "Busy" if session.state == READY and session.working else STATES[session.state]
 
 
 def _draw_trouble(layout, session: Session, width: int) -> None:
@@ -67,4 +123,6 @@ def _draw_trouble(layout, session: Session, width: int) -> None:
     row = box.row(align=True)
     if trouble.mend:
         row.operator(trouble.mend, text=trouble.label)
+    if trouble.more[0]:
+        row.operator(trouble.more[0], text=trouble.more[1])
     row.operator("loom.dismiss", text="", icon="X")

@@ -9,8 +9,10 @@ from bpy.props import PointerProperty
 
 from .adapt import AdaptSettings, LoomPhrase, LoomPicture
 from .batch import BatchSettings
+from .history import HistorySettings, LoomHistoryItem
 from .lists import LoomLists, LoomName
 from .live import LiveSettings
+from .models import ModelSettings
 from .restyle import RestyleSettings
 from .styles import LoomDirection, LoomStyleSlot, StyleSettings
 from .texture import TextureSettings
@@ -25,12 +27,17 @@ class LoomSettings(
     RestyleSettings,
     WalkSettings,
     BatchSettings,
+    HistorySettings,
+    ModelSettings,
     bpy.types.PropertyGroup,
 ):
     """`scene.loom`."""
 
 
-CLASSES = (LoomPhrase, LoomPicture, LoomStyleSlot, LoomDirection, LoomWalkKey, LoomSettings, LoomName, LoomLists)
+CLASSES = (
+    *(LoomPhrase, LoomPicture, LoomStyleSlot, LoomDirection, LoomWalkKey, LoomHistoryItem),
+    *(LoomSettings, LoomName, LoomLists),
+)
 
 
 def attach() -> None:

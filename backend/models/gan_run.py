@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from .samples import as_pixels
 
 Batches = Iterator[tuple[Tensor, Tensor | None]]
 CHECKPOINT = "checkpoint.pt"
+SHOWN_PX = 640
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +61,12 @@ class GanRun:
             done = trainer.steps_done
             cancelled = trainer.processes.any(job.cancelled(), device)
             if trainer.processes.first:
+                sheet = None
                 if done % every == 0 or done == steps or cancelled:
-                    self._save(trainer, sheet=done % every == 0 or done == steps)
+                    sheet = self._save(trainer, sheet=done % every == 0 or done == steps)
                 rate = (done - first) * batch / (time.monotonic() - started)
-                job.report(Progress(done=done, total=steps, stage="generator", numbers=losses | {"images_per_s": rate}))
+                numbers = losses | {"images_per_s": rate}
+                job.report(Progress(done=done, total=steps, stage="generator", numbers=numbers, preview=sheet))
             if cancelled:
                 raise Cancelled(
                     f"Stopped after {done * batch:,} pictures; what there is so far is kept as {self.kept_as}, "
@@ -75,12 +79,16 @@ class GanRun:
             self.keep(generator)
         return generator
 
-    def _save(self, trainer: GanTrainer, *, sheet: bool) -> None:
+    def _save(self, trainer: GanTrainer, *, sheet: bool) -> np.ndarray | None:
+        """Save everything; the sheet is returned too, small enough to be watched: uint8 [H, W, 3]."""
         trainer.save(self.work / CHECKPOINT)
         self.keep(trainer.finished())
         if sheet:
             picture = grid_picture(sample_sheet(trainer.average, range(4 * self.columns)), self.columns)
             picture.save(self.work / f"sheet-{trainer.steps_done * trainer.settings.batch:07d}.png")
+            picture.thumbnail((SHOWN_PX, SHOWN_PX))
+            return np.asarray(picture)
+        return None
 
 
 def grid_picture(images: Tensor, columns: int) -> Image.Image:

@@ -9,6 +9,7 @@ process in its middle, `fails` is answered with an error. Used where the real ba
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import threading
@@ -67,6 +68,14 @@ def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from fake_textures.bake(params, clouds)
     elif type == "batch":
         yield from batch(params)
+    elif type in ("batch_status", "batch_cancel"):
+        yield from set_state(type, params)
+    elif type == "asset_library":
+        folder = Path(params["folder"])
+        (folder / "asked.json").write_text(json.dumps(params))
+        yield "result", ({"blend": str(folder / "library.blend"), "materials": 3, "catalogues": ""}, {})
+    elif type == "free":
+        yield from free()
     elif type == "import":
         if "missing" in params.get("url", ""):
             raise RefusedError("not_found", "example.org has no file at this address (404); check the address.")
@@ -77,7 +86,7 @@ def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         STYLES[:] = [style for style in STYLES if style["name"] != params["name"]]
         yield "result", ({}, {})
     else:
-        yield "result", ({"state": "idle"}, {})
+        yield "result", ({"state": "idle", "device": "fake", "memory_mib": 1024, "held_mib": HELD[0]}, {})
 
 
 def adapt(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -119,12 +128,50 @@ def pictures(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "result", ({"files": files, "frames": len(numbers), "out": str(out), "seconds": 0.1}, {})
 
 
+SETS: dict[str, dict[str, Any]] = {}
+"""The sets that "run on": their state, which each look takes a step further."""
+HELD = [700]
+
+
 def batch(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    items = params["jobs"]["items"]
-    written = [f"{item['name']}-{seed}_color.png" for item in items for seed in item["seeds"]]
+    out = Path(params["out"])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "asked.json").write_text(json.dumps(params))
+    items = params.get("jobs", {}).get("items", [{"name": "taken-up"}])
+    seeds = params.get("jobs", {}).get("defaults", {}).get("seeds", [])
+    maps = params.get("jobs", {}).get("defaults", {}).get("maps", [])
+    if params.get("dry_run"):
+        count = len(items) * len(seeds)
+        reckoned = {"textures": count, "files": count * len(maps), "there": 0, "seconds": 40.0, "bytes": 1_000_000}
+        yield "result", (reckoned | {"missing": [], "adapt": []}, {})
+        return
+    if params.get("detach"):
+        SETS[str(out)] = {"state": "running", "done": SETS.get(str(out), {}).get("done", 0), "total": 6}
+        (out / "batch.json").write_text(json.dumps(SETS[str(out)]))
+        (out / "batch.jobs.jsonl").write_text("{}")
+        yield "result", ({"detached": True, "out": str(out), **SETS[str(out)]}, {})
+        return
+    written = [f"{item['name']}-{seed}_color.png" for item in items for seed in item.get("seeds", seeds)]
     failed = [{"name": "missing", "message": "There is no such style."} for item in items if item["name"] == "missing"]
     value = {"out": params["out"], "manifest": "", "written": written, "skipped": [], "failed": failed, "seconds": 0.1}
     yield "result", (value, {})
+
+
+def set_state(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    state = SETS.get(params["out"])
+    if state is None:
+        raise RefusedError("not_found", "There is no batch there.")
+    if type == "batch_cancel":
+        state["state"] = "cancelled"
+    elif state["state"] == "running":
+        state["done"] += 1
+        state["state"] = "finished" if state["done"] >= state["total"] else "running"
+    yield "result", (dict(state), {})
+
+
+def free() -> Iterator[tuple[str, Any]]:
+    freed, HELD[0] = HELD[0], 0
+    yield "result", ({"freed_mib": freed}, {})
 
 
 def serve(path: Path) -> None:

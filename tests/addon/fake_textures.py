@@ -16,7 +16,10 @@ SLOW_SEED, BROKEN_SEED = 503, 500
 KEPT: list[dict[str, Any]] = []
 KINDS = {
     "presets": [{"name": "weathering", "summary": "moss, rust", "settings": {}}],
-    "materials": [{"name": "auto", "roughness": 0.65, "metallic": 0.0}, {"name": "metal", "roughness": 0.3, "metallic": 1}],
+    "materials": [
+        {"name": "auto", "roughness": 0.65, "metallic": 0.0},
+        {"name": "metal", "roughness": 0.3, "metallic": 1},
+    ],
 }
 
 

@@ -1,5 +1,7 @@
 """Runs scenarios inside a headless Blender: `BPY_PYTHON inside_blender.py SCENARIOS.py ZIP RESULT.json KEY=VALUE ...`
 
+only=NAME,NAME runs these scenarios alone.
+
 Installs the zip in the user folder that BLENDER_USER_RESOURCES names, then calls every public function of SCENARIOS.py,
 each in an empty file with an add-on at rest (whose backend runs on if the file says KEEPS_BACKEND). RESULT.json says
 for each whether it passed, or its traceback.
@@ -65,13 +67,15 @@ def at_rest(given: SimpleNamespace, *, keep_backend: bool) -> None:
 
 def main() -> None:
     scenarios_file, archive, result, *pairs = sys.argv[1:]
-    given = SimpleNamespace(**{"data": ""} | dict(pair.split("=", 1) for pair in pairs))
+    given = SimpleNamespace(**{"data": "", "only": ""} | dict(pair.split("=", 1) for pair in pairs))
     given.out = Path(given.out)
     bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
     helpers = {"part": part, "preferences": preferences, "drain": drain, "fails_with": fails_with, "given": given}
     scenarios = runpy.run_path(scenarios_file, init_globals=helpers)
     results = {}
     for name, scenario in scenarios.items():
+        if given.only and name not in given.only.split(","):
+            continue
         if name in helpers or name.startswith("_") or not callable(scenario) or isinstance(scenario, type):
             continue
         try:

@@ -52,6 +52,8 @@ def test_the_user_s_command_comes_before_our_own_environment_and_that_before_the
     assert child.find_backend("", tmp_path, which=lambda name: f"/bin/{name}") == ["/bin/latent-loom"]
     own.parent.mkdir(parents=True)
     own.write_text("")
+    assert child.find_backend("", tmp_path, which=lambda name: None) is None, "setting it up never came to its end"
+    (tmp_path / child.MARK).write_text("{}")
     assert child.find_backend("", tmp_path, which=lambda name: f"/bin/{name}") == [str(own), "-m", child.RUN_MAIN]
     assert child.find_backend("loom", tmp_path) == ["loom"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-ARTIST = (HERE / "scenarios_live.py", HERE / "scenarios_textures.py")
+ARTIST = (HERE / "scenarios_live.py", HERE / "scenarios_textures.py", HERE / "scenarios_house.py")
 LIMIT_S = 600
 
 

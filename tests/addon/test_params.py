@@ -79,24 +79,6 @@ def test_a_walk_needs_two_seeds_and_two_frames(seeds, frames, tmp_path):
         params.walk(Look(), seeds=seeds, frames=frames, loop=True, speed="linear", out=tmp_path)
 
 
-def test_a_set_has_an_item_for_each_style_or_one_for_the_mix(tmp_path):
-    look = Look(styles=[("moss", 1.0), ("rust", 0.5)])
-
-    def items(each):
-        return params.batch(look, seeds=[0, 1], each_style=each, file_format="png", out=tmp_path)["jobs"]["items"]
-
-    assert [(item["name"], item["styles"]) for item in items(True)] == [
-        ("moss", [["moss", 1.0]]),
-        ("rust", [["rust", 0.5]]),
-    ]
-    assert [(item["name"], item["styles"]) for item in items(False)] == [("moss-rust", [["moss", 1.0], ["rust", 0.5]])]
-
-
-def test_a_set_without_styles_is_named_after_the_generator(tmp_path):
-    sent = params.batch(Look(), seeds=[0], each_style=True, file_format="png", out=tmp_path)
-    assert [item["name"] for item in sent["jobs"]["items"]] == ["builtin"]
-
-
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [

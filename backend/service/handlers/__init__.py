@@ -22,6 +22,7 @@ from .context import Answer, Context, idle_status
 from .kept import delete_texture, keep, kept_textures, project
 from .library import free, models, seeds, status
 from .mining import mine_style
+from .own_models import delete_clip, delete_generator, disk, fetch_clip, train_generator
 from .reporting import report_style
 from .style_files import (
     choose_snapshot,
@@ -64,6 +65,11 @@ HANDLERS: dict[str, Handler] = {
     "batch_cancel": batch_cancel,
     "asset_library": asset_library,
     "import": import_,
+    "fetch_clip": fetch_clip,
+    "delete_clip": delete_clip,
+    "train_generator": train_generator,
+    "delete_generator": delete_generator,
+    "disk": disk,
     "export": export,
     "mine_style": mine_style,
     "show_style": show_style,
@@ -84,12 +90,12 @@ HANDLERS: dict[str, Handler] = {
 AT_THE_DESK = frozenset(
     {
         *("models", "styles", "show_style", "rename_style", "delete_style", "textures", "delete_texture"),
-        *("seeds", "batch_status", "batch_cancel", "free"),
+        *("seeds", "batch_status", "batch_cancel", "free", "delete_clip", "delete_generator", "disk"),
     }
 )
 """Requests that compute nothing: they need not wait for the device's worker."""
 
-AT_THE_DOOR = frozenset({"import", "asset_library"})
+AT_THE_DOOR = frozenset({"import", "fetch_clip", "asset_library"})
 """Requests that may wait minutes for the network or another program: they hold up neither the device nor the lists."""
 
 AT_ONCE = frozenset({"status"})

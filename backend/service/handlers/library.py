@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from ...job import Job
 from ..parameters import parse
 from .context import Answer, Context, Nothing
 from .entries import generator_value, material_values, method_values, preset_values
-
-KNOWN_CLIPS = ("ViT-B-32:openai", "ViT-B-16:openai")
-"""Full CLIPs that `models` names beside the built-in ones; any other of open_clip's works by name as well."""
 
 
 def status(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -31,9 +29,15 @@ def models(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
     parse("models", params, Nothing)
     from ...adaptation.clip import BUILTIN_CLIPS
     from ...models.clips import own_clips
+    from ...models.full_clips import FULL_CLIPS, full_clip_folder
 
     clips = [{"name": name, "builtin": True} for name, folder in BUILTIN_CLIPS.items() if folder.is_dir()]
-    clips += [{"name": name, "builtin": False} for name in (*own_clips(context.store.root), *KNOWN_CLIPS)]
+    clips += [{"name": name, "builtin": False, "there": True} for name in own_clips(context.store.root)]
+    clips += [
+        {"name": clip.name, "builtin": False, "there": full_clip_folder(context.store.root, clip.name) is not None}
+        | {"mb": clip.mb, "licence": clip.licence, "about": clip.about, "source": urlsplit(clip.url).hostname}
+        for clip in FULL_CLIPS.values()
+    ]
     generators = context.store.generators()
     value = {"generators": [generator_value(e) for e in generators], "clips": clips}
     value |= {"methods": method_values(generators), "presets": preset_values(), "materials": material_values()}
