@@ -5,9 +5,9 @@
     python build_repository.py --platform linux-x64 --out DIR
     python build_repository.py --bpy PYTHON        a Python that has bpy (default: .env-bpy45, which `make test` makes)
 
-Any web server can hold the folder. In Blender: Preferences, Get Extensions, Repositories, +, Add Remote Repository, with
-the address of index.json; or drag the link in index.html into Blender, which asks for the rest. Blender then offers
-every later version by itself.
+Any web server can hold the folder. In Blender: Preferences, Get Extensions, Repositories, +, Add Remote Repository,
+with the address of index.json; or drag the link in index.html into Blender, which asks for the rest. Blender then
+offers every later version by itself.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ INDEX = "index.json"
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Latent Loom for Blender</title>
-<style>body { font-family: sans-serif; max-width: 60em; margin: 2em auto } td, th { padding: .3em .8em; text-align: left }
-</style></head>
+<style>body { font-family: sans-serif; max-width: 60em; margin: 2em auto }
+td, th { padding: .3em .8em; text-align: left }</style></head>
 <body>
 <h1>Latent Loom</h1>
 <p>Drag the link for your computer into Blender 4.5 or newer, agree, and open the Loom tab of the sidebar.

@@ -16,6 +16,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from .windows_job import Job
 
 # Blender's own Python settings would make another interpreter load Blender's modules.
 SCRUBBED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONEXECUTABLE")
@@ -92,6 +95,28 @@ class Launch:
         return [*self.command, *serve, *self.options]
 
 
+def no_window(platform: str = sys.platform) -> int:
+    """Flags of `Popen` for a program of the console: on Windows no black window comes up for it."""
+    return getattr(subprocess, "CREATE_NO_WINDOW", 0x08000000) if platform == "win32" else 0
+
+
+def tie_to_us(process: Any, platform: str = sys.platform, make_job: Callable[[], Any] = Job) -> Any:
+    """On Windows, have `process` end when this one does, even one that hangs; the pipe's end is enough elsewhere.
+
+    Returns what holds the two together; None where Windows refuses: the pipe is there still.
+    """
+    if platform != "win32":
+        return None
+    try:
+        job = make_job()
+    except OSError:
+        return None
+    if not job.add(int(process._handle)):
+        job.close()
+        return None
+    return job
+
+
 class Child:
     """One started process. Nothing here waits but `end`, which is for Blender's own exit."""
 
@@ -109,8 +134,9 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=environment(os.environ),
                 cwd=folder or log.parent,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
+                creationflags=no_window(),
             )
+        self._job = tie_to_us(self._process)
 
     @property
     def pid(self) -> int:

@@ -13,12 +13,11 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .child import MARK, environment, tail, venv_python
+from .child import MARK, environment, no_window, tail, venv_python
 from .machine import GIB, Torch
 from .pip_output import Heard, reason
 
@@ -281,7 +280,7 @@ class Installation:
                     stderr=subprocess.STDOUT,
                     env=environment(os.environ),
                     cwd=self.log.parent,
-                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
+                    creationflags=no_window(),
                 )
             except OSError as error:
                 output.write(f"error: {error}\n".encode())

@@ -149,7 +149,7 @@ class LOOM_OT_batch_open(OfBatch, bpy.types.Operator):
 def _asked(settings, **more) -> dict:
     """The params of the batch that the panel describes. Raises BadInput."""
     chosen = settings.batch_folder
-    out = folders.ready(Path(bpy.path.abspath(chosen)) if chosen else output_root() / "set")
+    out = folders.ready(Path(bpy.path.abspath(chosen)) if chosen else root.output_root() / "set")
     if settings.batch_source == "FILE":
         return batch_jobs.request(None, batch_jobs.file_of(bpy.path.abspath(settings.batch_file)), out, **more)
     maps = [name for name in ("color", "normal", "height", "roughness", "ao", "orm") if name in settings.batch_maps]

@@ -6,9 +6,8 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty
 
-from .. import history_list, recall
+from .. import history_list, images, recall
 from ..params import BadInput
-from .generate import show
 
 
 class OfSelected:
@@ -57,7 +56,7 @@ class LOOM_OT_history_show(OfSelected, bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         context.scene.loom.texture = image
-        show(image)
+        images.show_in_editors(image)
         return {"FINISHED"}
 
 

@@ -65,7 +65,8 @@ def detach(store: Store, asked: Asked) -> dict[str, Any]:
 def _apart() -> dict[str, Any]:
     """No terminal, no window, no group that a signal to the parent would reach."""
     if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        # Out of the Job Object in which the add-on holds the backend, or closing Blender would end the batch too.
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW | subprocess.CREATE_BREAKAWAY_FROM_JOB
         return {"creationflags": flags}
     return {"start_new_session": True}
 
