@@ -1,0 +1,256 @@
+"""The add-on's numbers, inside a Blender, with the real backend.
+
+    PYTHON scripts/measure_addon.py -- ZIP --command COMMAND          PYTHON has bpy: no window, so no drawing
+    blender --python scripts/measure_addon.py -- ZIP --command COMMAND    in a window; it closes Blender at the end
+
+ZIP is the built add-on, COMMAND what starts the backend (a Python that has latent_loom does). The last line of standard
+output is one JSON object, also written to --out FILE:
+
+    tick_ms, draw_ms     of each timer tick, and of each panel drawn, while a style trains with a preview at every
+                         second step: median, 99th percentile, most, count
+    slider               seconds from a slider's move to the pixels set, beside the backend's own time for the picture
+    pixels_ms            a 1024 px picture from received to pixels set and redraw tagged
+    register_ms          of registering; enable_ms: of importing and registering, the first time in this process
+    zip_mib
+
+Use BLENDER_USER_RESOURCES, so that it installs nothing into your own Blender.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+PACKAGE = "bl_ext.user_default.latent_loom"
+LIMIT_S = 900.0
+
+
+def part(name: str) -> Any:
+    return importlib.import_module(f"{PACKAGE}.addon.{name}")
+
+
+def summary(seconds: list[float]) -> dict[str, float] | None:
+    """Median, 99th percentile and most, in milliseconds."""
+    if not seconds:
+        return None
+    ms = np.asarray(seconds) * 1000
+    return {
+        "median": round(float(np.median(ms)), 2),
+        "p99": round(float(np.percentile(ms, 99)), 2),
+        "most": round(float(ms.max()), 2),
+        "count": len(ms),
+    }
+
+
+class Watch:
+    """Notes how long each call of a function takes; those of the main thread's timer or of drawing."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.on = False
+
+    def around(self, call: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return call(*arguments, **named)
+            finally:
+                if self.on:
+                    self.seconds.append(time.perf_counter() - began)
+
+        return timed
+
+
+def install(options: argparse.Namespace) -> dict[str, Any]:
+    import addon_utils
+
+    bpy.ops.extensions.package_install_files(filepath=str(options.zip), repo="user_default", enable_on_install=False)
+    began = time.perf_counter()
+    addon_utils.enable(PACKAGE, default_set=True)
+    enabled = time.perf_counter() - began
+    registration, times = part("registration"), []
+    for _ in range(5):
+        registration.unregister()
+        began = time.perf_counter()
+        registration.register()
+        times.append(time.perf_counter() - began)
+    return {"enable_ms": round(enabled * 1000, 1), "register_ms": summary(times)}
+
+
+def prepare(options: argparse.Namespace) -> None:
+    chosen = bpy.context.preferences.addons[PACKAGE].preferences
+    chosen.mode, chosen.command, chosen.output_folder = "OWN", options.command, str(options.work)
+    chosen.data_folder = str(options.work / "data")
+    bpy.ops.mesh.primitive_plane_add()
+
+
+def show_tab() -> None:
+    """In a window: the sidebar of the 3D View at our tab, and an Image Editor with the preview beside it."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.spaces.active.show_region_ui = True
+                region = next(region for region in area.regions if region.type == "UI")
+                region.active_panel_category = part("panels.base").TAB
+            elif area.type == "DOPESHEET_EDITOR":
+                area.type = "IMAGE_EDITOR"
+
+
+def pixels() -> dict[str, float] | None:
+    """A picture of 1024 px, as it comes off the wire, into an image."""
+    put, pump = part("live_images").put, part("pump")
+    image = bpy.data.images.new("Measured", 1024, 1024, alpha=False)
+    times = []
+    for seed in range(20):
+        picture = np.random.default_rng(seed).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+        began = time.perf_counter()
+        put(image, picture)
+        pump.redraw(whole=("VIEW_3D",))
+        times.append(time.perf_counter() - began)
+    bpy.data.images.remove(image)
+    return summary(times[2:])
+
+
+def work(options: argparse.Namespace, ticks: Watch, draws: Watch, told: dict[str, Any]) -> Iterator[None]:
+    """All that needs the backend; each `yield` lets the timer run."""
+    session = part("runtime").session()
+    part("pump").open_backend()
+    while not (session.connected and session.generators):
+        yield
+    told["device"], told["backend"] = session.device, session.backend_version
+    settings = bpy.context.scene.loom
+    settings.source, settings.target, settings.style_name = "stone", "mossy stone", "measured"
+    settings.iterations = options.steps
+    params = {"source": "stone", "target": "mossy stone", "name": "measured", "iterations": options.steps,
+              "overwrite": True, "preview_every": 2}  # fmt: skip
+    job = session.submit("adapt", params, title="Training")
+    part("pump").start_timer()
+    while job.done < 2 and job.running:
+        yield
+    ticks.on = draws.on = True
+    while job.running:
+        yield
+    ticks.on = draws.on = False
+    told["previews"], told["trained"] = job.preview_count, job.state
+    told["tick_ms"], told["draw_ms"] = summary(ticks.seconds), summary(draws.seconds)
+    settings.add_style("measured")
+    told["slider"] = yield from slider(options, settings)
+
+
+def slider(options: argparse.Namespace, settings: Any) -> Iterator[None]:
+    """Move a style's strength and wait for the picture, again and again."""
+    live = part("live")
+    own: list[float] = []
+    arrived = live._arrived
+
+    def note(job: Any, *rest: Any) -> None:
+        own.append(float(job.value.get("seconds") or 0.0))
+        arrived(job, *rest)
+
+    live._arrived = note
+    settings.width = settings.height = options.size
+    settings.live = True
+    uid, ratios, waits, extra = bpy.context.scene.session_uid, [], [], []
+    for number in range(options.moves + 1):
+        before, count = live._shown.get(uid), len(own)
+        began = time.perf_counter()
+        settings.styles[0].strength = 0.2 + 0.6 * (number % 7) / 7 + 0.001 * number
+        while live._shown.get(uid) == before or len(own) == count:
+            yield
+        waited = time.perf_counter() - began
+        if number:  # the first folds the style in
+            waits.append(waited)
+            ratios.append(waited / own[-1] if own[-1] else 0.0)
+            extra.append(waited - 1.5 * own[-1])
+    live._arrived = arrived
+    settings.live = False
+    return {
+        "size": options.size,
+        "wait_ms": summary(waits),
+        "backend_ms": summary(own[1:]),
+        "over_1.5x_ms": summary(extra),
+        "ratio_median": round(float(np.median(ratios)), 2),
+    }
+
+
+def options_of(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("zip", type=Path)
+    parser.add_argument("--command", default="", help="what starts the backend (default: the one set up)")
+    parser.add_argument("--steps", type=int, default=60, help="of the style that is trained")
+    parser.add_argument("--moves", type=int, default=20, help="of the slider")
+    parser.add_argument("--size", type=int, default=256, help="of the live texture, in pixels")
+    parser.add_argument("--work", type=Path, default=Path("measured").absolute(), help="folder for what it makes")
+    parser.add_argument("--out", type=Path, help="file for the JSON object")
+    chosen = parser.parse_args(words)
+    chosen.zip, chosen.work = chosen.zip.absolute(), chosen.work.absolute()
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    return chosen
+
+
+def main() -> None:
+    options = options_of(sys.argv[sys.argv.index("--") + 1 :])
+    window = not bpy.app.background
+    told: dict[str, Any] = {"blender": bpy.app.version_string, "window": window}
+    told |= {"zip_mib": round(options.zip.stat().st_size / 2**20, 1)} | install(options)
+    told["pixels_ms"] = pixels()
+    prepare(options)
+    pump, ticks, draws = part("pump"), Watch(), Watch()
+    tick = ticks.around(pump.tick)
+    base = part("panels.base").LoomPanel
+    base.draw = draws.around(base.draw)
+    pump.must_wait = lambda: False
+    steps, began = work(options, ticks, draws, told), time.monotonic()
+
+    def end() -> None:
+        part("runtime").close()
+        if options.out:
+            options.out.write_text(json.dumps(told, indent=1), "utf-8")
+        print(json.dumps(told), flush=True)
+
+    def advance() -> bool:
+        """One look at how far it is; False at the end."""
+        try:
+            next(steps)
+        except StopIteration:
+            return False
+        except Exception:
+            told["failed"] = traceback.format_exc()
+            return False
+        if time.monotonic() - began > LIMIT_S:
+            told["failed"] = f"It took more than {LIMIT_S:.0f} s."
+            return False
+        return True
+
+    if not window:
+        while advance():
+            time.sleep(min(tick(), 0.04))
+        end()
+        return
+    show_tab()
+    kept, pump.tick = pump.tick, tick  # the timer calls it by this name from its next start on
+    bpy.app.timers.unregister(kept) if bpy.app.timers.is_registered(kept) else None
+
+    def look() -> float | None:
+        if advance():
+            return 0.005
+        end()
+        bpy.ops.wm.quit_blender()
+        return None
+
+    pump.start_timer()
+    bpy.app.timers.register(look, first_interval=1.0, persistent=True)
+
+
+if __name__ == "__main__":
+    main()
