@@ -56,7 +56,7 @@ def setting_up_a_backend_asks_for_online_access_first():
 
 
 def setting_up_tells_where_it_failed_and_why_and_the_log_is_at_hand():
-    with _Setup(("PyTorch", "print('ERROR: [Errno 28] No space left on device'); raise SystemExit(1)")):
+    with _Setup(("PyTorch", "print('ERROR: [Errno 28] No space left on device'); raise SystemExit(1)"), ("Then", "")):
         fails_with(bpy.ops.loom.backend_setup, "PyTorch", "disk is full")
         trouble = part("runtime").session().trouble
         assert trouble.mend == "loom.backend_setup" and trouble.more == ("loom.setup_log", "Show Log")
@@ -306,6 +306,7 @@ def a_set_that_runs_on_is_found_again_stopped_and_taken_up():
     runtime = part("runtime")
     settings = bpy.context.scene.loom
     settings.batch_folder, settings.batch_seeds = str(given.out / "detached"), "0-9"
+    part("pump").BATCHES_S = 0.1
     with _WithWindow() as session:
         bpy.ops.loom.batch()
         drain(lambda: runtime.batches().all and not session.working)
@@ -319,7 +320,7 @@ def a_set_that_runs_on_is_found_again_stopped_and_taken_up():
         drain(lambda: again.state.get("state") == "cancelled")
         assert again.resumable
         bpy.ops.loom.batch_resume(folder=again.out)
-        drain(lambda: runtime.batches().find(batch.out).finished, 60)
+        drain(lambda: runtime.batches().find(batch.out).finished, 120)
         assert "is finished" in session.notice
     bpy.ops.loom.batch_forget(folder=batch.out)
     assert runtime.batches().find(batch.out) is None
