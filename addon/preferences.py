@@ -62,6 +62,11 @@ class LoomPreferences(bpy.types.AddonPreferences):
         description="File in which the running backend says where it listens. Empty: the usual place",
         subtype="FILE_PATH",
     )
+    pair_file: StringProperty(
+        name="Key File",
+        description="The file that `latent-loom keys add` made on the other computer: it holds address and keys",
+        subtype="FILE_PATH",
+    )
     address: StringProperty(
         name="Address",
         description="Where the other computer's backend listens, such as tcp://192.168.1.20:5760",
@@ -126,9 +131,12 @@ class LoomPreferences(bpy.types.AddonPreferences):
         layout.operator("loom.copy_command", icon="COPYDOWN")
 
     def _draw_remote(self, layout):
-        layout.prop(self, "address", placeholder="tcp://192.168.1.20:5760")
-        layout.prop(self, "server_key")
-        layout.prop(self, "client_key")
+        layout.prop(self, "pair_file")
+        if not self.pair_file:
+            column = layout.column(heading="Or by Hand")
+            column.prop(self, "address", placeholder="tcp://192.168.1.20:5760")
+            column.prop(self, "server_key")
+            column.prop(self, "client_key")
         layout.label(text="Pictures come back through an output folder that both computers see.", icon="INFO")
 
     def backend_command(self) -> list[str] | None:
@@ -141,6 +149,8 @@ class LoomPreferences(bpy.types.AddonPreferences):
 
     def backend_address(self) -> remote.Remote:
         """The backend on another computer. Raises BadInput."""
+        if self.pair_file:
+            return remote.read_file(bpy.path.abspath(self.pair_file))
         return remote.read(self.address, bpy.path.abspath(self.server_key), bpy.path.abspath(self.client_key))
 
 

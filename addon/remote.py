@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A backend on another computer: its address, its public key, and our own pair of keys (CURVE). No bpy.
 
-Keys are 40 characters of Z85. Where a file is asked for, it may be ZeroMQ's own certificate (`public-key = "..."`),
+One file can hold all three: the one that `latent-loom keys add` writes on the other computer. Else:
+keys are 40 characters of Z85. Where a file is asked for, it may be ZeroMQ's own certificate (`public-key = "..."`),
 JSON ({"public_key": ...}) or a bare key.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +42,23 @@ def read(address: str, server_key: str, client_key: str) -> Remote:
     server = _key(server_key, "public", "the other backend's public key")
     secret = _key(client_key, "secret", "your own secret key")
     return Remote(address=address, server_key=server, client_keys=(_public_of(secret), secret))
+
+
+def read_file(path: str) -> Remote:
+    """What the file says that `latent-loom keys add` wrote on the other computer. Raises BadInput."""
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            told = json.loads(file.read(MOST_BYTES))
+        address, server, (public, secret) = told["address"], told["server_key"], told["client_keys"]
+    except OSError as error:
+        raise BadInput(f"Cannot read {path}: {error.strerror}; choose the key file again in the preferences.") from None
+    except (ValueError, TypeError, KeyError):
+        raise BadInput(
+            f"{path} is no key file for a backend; make one there with `latent-loom keys add NAME --address ...`."
+        ) from None
+    if not all(isinstance(key, str) and re.fullmatch(Z85, key) for key in (server, public, secret)):
+        raise BadInput(f"The keys in {path} are damaged; have the other computer make a new file.")
+    return Remote(address=str(address), server_key=server, client_keys=(public, secret))
 
 
 def _key(given: str, half: str, what: str) -> str:

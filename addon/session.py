@@ -124,9 +124,10 @@ class Session:
 
     @property
     def memory_used_mib(self) -> int | None:
-        """What the backend holds of it; None = it does not say."""
-        used = self.status.get("held_mib")
-        return int(used) if isinstance(used, int | float) else None
+        """What the backend holds of the device's memory, or of the machine's; None = it does not say."""
+        held = [self.status.get(name) for name in ("device_mib", "resident_mib")]
+        known = [mib for mib in held if isinstance(mib, int | float)]
+        return int(known[0] or known[-1]) if known else None
 
     @property
     def busy(self) -> bool:

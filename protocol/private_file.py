@@ -7,6 +7,8 @@ import secrets
 import stat
 from pathlib import Path
 
+from .access_list import close_to_others
+
 MAX_BYTES = 64 * 1024
 
 
@@ -21,6 +23,7 @@ def write_private(path: Path, text: str) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            close_to_others(temporary)  # before the secret is in it
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -53,7 +53,7 @@ def clouds(seed: int, size: tuple[int, int]) -> np.ndarray:
 def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield ("progress", fields) while working and ("result", (value, arrays)) at the end."""
     if type == "models":
-        yield "result", ({"generators": GENERATORS, "clips": [], **fake_textures.KINDS}, {})
+        yield "result", ({"generators": GENERATORS, "clips": [dict(CLIP)], **fake_textures.KINDS}, {})
     elif type == "styles":
         yield "result", ({"styles": STYLES}, {})
     elif type == "adapt":
@@ -64,7 +64,7 @@ def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from pictures(type, params)
     elif type in fake_textures.HANDLERS:
         yield from fake_textures.HANDLERS[type](params, clouds)
-    elif type == "batch" and "naming" in params["jobs"]["defaults"]:
+    elif type == "batch" and params.get("jobs", {}).get("defaults", {}).get("naming") == "{map}/{name}":
         yield from fake_textures.bake(params, clouds)
     elif type == "batch":
         yield from batch(params)
@@ -74,6 +74,8 @@ def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         folder = Path(params["folder"])
         (folder / "asked.json").write_text(json.dumps(params))
         yield "result", ({"blend": str(folder / "library.blend"), "materials": 3, "catalogues": ""}, {})
+    elif type in ("fetch_clip", "delete_clip", "train_generator", "delete_generator", "disk"):
+        yield from own_models(type, params)
     elif type == "free":
         yield from free()
     elif type == "import":
@@ -86,7 +88,7 @@ def handle(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         STYLES[:] = [style for style in STYLES if style["name"] != params["name"]]
         yield "result", ({}, {})
     else:
-        yield "result", ({"state": "idle", "device": "fake", "memory_mib": 1024, "held_mib": HELD[0]}, {})
+        yield "result", ({"state": "idle", "device": "fake", "memory_mib": 1024, "device_mib": HELD[0]}, {})
 
 
 def adapt(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -167,6 +169,26 @@ def set_state(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         state["done"] += 1
         state["state"] = "finished" if state["done"] >= state["total"] else "running"
     yield "result", (dict(state), {})
+
+
+CLIP = {"name": "ViT-B-32:openai", "builtin": False, "there": False, "mb": 605, "licence": "MIT", "about": "usual"}
+
+
+def own_models(type: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    if type in ("fetch_clip", "delete_clip"):
+        CLIP["there"] = type == "fetch_clip"
+        yield "result", ({"clip": CLIP["name"], "bytes": 1}, {})
+    elif type == "train_generator":
+        entry = {"name": params["name"], "resolution": params["size"], "bytes": 1_000_000}
+        GENERATORS.append(entry)
+        yield "progress", {"done": 1, "total": 2, "stage": "generator", "preview": clouds(1, (64, 64))}
+        yield "result", ({"generator": entry, "folder": "", "warnings": [], "seconds": 0.1}, {})
+    elif type == "delete_generator":
+        GENERATORS[:] = [entry for entry in GENERATORS if entry["name"] != params["name"]]
+        yield "result", ({}, {})
+    else:
+        parts = {"generators": 3_000_000, "clips": 0}
+        yield "result", ({"root": "/data", "parts": parts, "free_bytes": 5_000_000_000}, {})
 
 
 def free() -> Iterator[tuple[str, Any]]:

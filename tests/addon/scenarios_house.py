@@ -347,6 +347,44 @@ def a_finished_set_becomes_an_asset_library_when_that_is_wanted():
     libraries.remove(libraries[-1])
 
 
+def a_language_model_is_fetched_only_online_and_only_after_agreeing():
+    system, fetch = bpy.context.preferences.system, bpy.ops.loom.clip_fetch
+    name = "ViT-B-32:openai"
+    fails_with(lambda: fetch(name=name, agreed=True), "stay offline")
+    system.use_online_access = True
+    try:
+        fails_with(lambda: fetch(name=name), "Nothing was fetched")
+        assert not part("runtime").session().jobs
+        assert fetch(name=name, agreed=True) == {"FINISHED"}
+        clip = next(clip for clip in part("runtime").session().clips if clip["name"] == name)
+        assert clip["there"]
+        bpy.ops.loom.model_delete(kind="clip", name=name)
+        assert not next(clip for clip in part("runtime").session().clips if clip["name"] == name)["there"]
+    finally:
+        system.use_online_access = False
+
+
+def a_folder_of_pictures_becomes_the_texture_model_of_the_scene():
+    settings, folder = bpy.context.scene.loom, given.out / "my bricks"
+    fails_with(bpy.ops.loom.train_generator, "Choose the folder")
+    folder.mkdir()
+    settings.train_folder = str(folder)
+    fails_with(bpy.ops.loom.train_generator, "no pictures")
+    (folder / "a.png").write_bytes(b"x")
+    bpy.ops.loom.train_generator()
+    assert settings.generator == "my-bricks"
+    assert tuple(bpy.data.images["Loom Preview"].size) == (64, 64), "the sheet was not shown"
+    bpy.ops.loom.model_delete(kind="generator", name="my-bricks")
+    assert settings.generator == "builtin"
+
+
+def the_disk_used_is_told_in_lines():
+    bpy.ops.loom.disk()
+    assert part("model_jobs").disk_lines(part("runtime").session().disk) == [
+        *("Texture models: 3 MB", "Free on the disk: 5.0 GB")
+    ]
+
+
 def every_operator_and_setting_says_what_it_is_for():
     silent = [name for name in dir(bpy.ops.loom) if not getattr(bpy.ops.loom, name).get_rna_type().description]
     own = ("batch_", "setup_", "train_")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from loom_extension.addon import child, folders, machine, windows_job
-from loom_extension.protocol import connection_file, private_file
+from loom_extension.protocol import access_list, connection_file
 from loom_extension.protocol.connection_file import ConnectionInfo
 
 WINDOWS = {"SYSTEMROOT": r"C:\Windows", "USERNAME": "ann", "USERDOMAIN": "STUDIO"}
@@ -92,7 +92,7 @@ def test_on_windows_the_connection_file_gets_an_access_list_of_one(tmp_path):
 
     path = tmp_path / "connection.json"
     path.write_text("")
-    private_file.make_private(path, platform="win32", environ=WINDOWS, run=run)
+    access_list.close_to_others(path, platform="win32", environ=WINDOWS, run=run)
     words, options = asked[0]
     assert words[0] == r"C:\Windows\System32\icacls.exe", "a program of that name elsewhere must not be run"
     assert words[1:] == [str(path), "/inheritance:r", "/grant:r", r"STUDIO\ann:F"]
@@ -102,14 +102,14 @@ def test_on_windows_the_connection_file_gets_an_access_list_of_one(tmp_path):
 def test_an_access_list_that_cannot_be_made_is_an_error_and_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="could not close"):
         refused = types.SimpleNamespace(returncode=5)
-        private_file.make_private(tmp_path, platform="win32", environ=WINDOWS, run=lambda *a, **n: refused)
+        access_list.close_to_others(tmp_path, platform="win32", environ=WINDOWS, run=lambda *a, **n: refused)
     with pytest.raises(OSError, match="who this user is"):
-        private_file.make_private(tmp_path, platform="win32", environ={}, run=lambda *a, **n: None)
+        access_list.close_to_others(tmp_path, platform="win32", environ={}, run=lambda *a, **n: None)
 
     def refuse(path):
         raise OSError("no")
 
-    monkeypatch.setattr(connection_file, "make_private", refuse)
+    monkeypatch.setattr(connection_file, "close_to_others", refuse)
     with pytest.raises(OSError):
         connection_file.write(info(), tmp_path / "connection.json")
     assert list(tmp_path.iterdir()) == []
@@ -117,7 +117,7 @@ def test_an_access_list_that_cannot_be_made_is_an_error_and_leaves_no_file(tmp_p
 
 def test_the_token_is_written_only_after_the_file_is_closed_to_others(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(connection_file, "make_private", lambda path: seen.append(path.read_text()))
+    monkeypatch.setattr(connection_file, "close_to_others", lambda path: seen.append(path.read_text()))
     connection_file.write(info(), tmp_path / "connection.json")
     assert seen == [""]
 
@@ -127,7 +127,7 @@ def test_on_posix_a_file_is_its_owner_s_alone(tmp_path):
     path = tmp_path / "f"
     path.write_text("")
     path.chmod(0o644)
-    private_file.make_private(path, platform="darwin", run=lambda *a, **n: pytest.fail("no program is needed"))
+    access_list.close_to_others(path, platform="darwin", run=lambda *a, **n: pytest.fail("no program is needed"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 

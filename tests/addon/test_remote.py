@@ -1,5 +1,7 @@
 """Address and keys of a backend on another computer, as the preferences hold them."""
 
+import json
+
 import pytest
 import zmq
 from loom_extension.addon import remote
@@ -51,6 +53,27 @@ def test_a_file_without_a_key_is_refused(tmp_path, key_file):
     (tmp_path / "x").write_text("hello")
     with pytest.raises(BadInput, match="no public key in"):
         remote.read("h:1", str(tmp_path / "x"), key_file)
+
+
+def test_the_file_of_keys_add_holds_all(tmp_path):
+    file = tmp_path / "laptop.json"
+    told = {"address": "tcp://studio:47555", "token": "-", "server_key": PUBLIC, "client_keys": [MINE, SECRET]}
+    file.write_text(json.dumps(told))
+    assert remote.read_file(str(file)) == remote.Remote(
+        address="tcp://studio:47555", server_key=PUBLIC, client_keys=(MINE, SECRET)
+    )
+    file.write_text(json.dumps(told | {"server_key": "short"}))
+    with pytest.raises(BadInput, match="damaged"):
+        remote.read_file(str(file))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"address": "tcp://h:1"}'])
+def test_another_file_says_how_to_make_one(text, tmp_path):
+    (tmp_path / "f.json").write_text(text)
+    with pytest.raises(BadInput, match="keys add"):
+        remote.read_file(str(tmp_path / "f.json"))
+    with pytest.raises(BadInput, match="Cannot read"):
+        remote.read_file(str(tmp_path / "nowhere"))
 
 
 def test_the_session_connects_with_the_keys(key_file):
