@@ -83,9 +83,9 @@ def _key(given: str, half: str, what: str) -> str:
 
 
 def _public_of(secret: str) -> str:
-    import zmq
+    from ..protocol.client import public_key
 
     try:
-        return zmq.curve_public(secret.encode()).decode()
-    except (zmq.ZMQError, ValueError) as error:
+        return public_key(secret)
+    except ValueError as error:
         raise BadInput("Your own secret key is damaged; make a new pair.") from error

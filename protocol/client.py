@@ -97,6 +97,14 @@ class Address:
     client_keys: tuple[str, str] | None = field(default=None, repr=False)
 
 
+def public_key(secret: str) -> str:
+    """The public half of a CURVE key, both Z85. Raises ValueError where `secret` is none."""
+    try:
+        return zmq.curve_public(secret.encode()).decode()
+    except zmq.ZMQError as error:
+        raise ValueError("not a CURVE key") from error
+
+
 class Client:
     """One connection to one backend, kept up for as long as the client lives.
 

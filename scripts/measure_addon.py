@@ -100,10 +100,18 @@ def show_tab() -> None:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
                 area.spaces.active.show_region_ui = True
-                region = next(region for region in area.regions if region.type == "UI")
-                region.active_panel_category = part("panels.base").TAB
+                tab_of(area)
             elif area.type == "DOPESHEET_EDITOR":
                 area.type = "IMAGE_EDITOR"
+
+
+def tab_of(area: bpy.types.Area) -> None:
+    """Blender lets no script choose a tab before 5.3: there the panels must be closed by hand, or all tabs be ours."""
+    for panel in [kind for kind in bpy.types.Panel.__subclasses__() if getattr(kind, "bl_space_type", "") == "VIEW_3D"]:
+        own = panel.__name__.startswith("LOOM_PT_")
+        if getattr(panel, "bl_region_type", "") == "UI" and not own and panel.is_registered:
+            bpy.utils.unregister_class(panel)
+    area.tag_redraw()
 
 
 def pixels() -> dict[str, float] | None:

@@ -385,6 +385,34 @@ def the_disk_used_is_told_in_lines():
     ]
 
 
+def the_preferences_draw_in_every_mode():
+    class Layout:
+        def __getattr__(self, name):
+            return lambda *args, **named: self
+
+        def prop(self, data, name, **named):
+            assert name in preferences().bl_rna.properties, name
+
+        def operator(self, idname, **named):
+            assert hasattr(bpy.types, idname.upper().replace(".", "_OT_")), idname
+            return self
+
+        def label(self, text="", icon="NONE"):
+            assert text and icon in bpy.types.UILayout.bl_rna.functions["prop"].parameters["icon"].enum_items
+
+    class Preferences:
+        layout = Layout()
+
+        def __getattr__(self, name):
+            kind = part("preferences").LoomPreferences
+            found = getattr(kind, name, None) if name.startswith("_draw") else None
+            return found.__get__(self) if found else getattr(preferences(), name)
+
+    for mode in ("OWN", "CONNECT", "REMOTE"):
+        preferences().mode = mode
+        part("preferences").LoomPreferences.draw(Preferences(), bpy.context)
+
+
 def every_operator_and_setting_says_what_it_is_for():
     silent = [name for name in dir(bpy.ops.loom) if not getattr(bpy.ops.loom, name).get_rna_type().description]
     own = ("batch_", "setup_", "train_")

@@ -41,7 +41,7 @@ def test_a_child_is_put_in_a_job_that_ends_with_blender_and_lets_batches_go():
     job = child.tie_to_us(types.SimpleNamespace(_handle=5), "win32", lambda: windows_job.Job(kernel))
     assert job is not None
     assert kernel.names() == ["CreateJobObjectW", "SetInformationJobObject", "AssignProcessToJobObject"]
-    assert kernel.asked[1][2] == windows_job.KILL_ON_JOB_CLOSE | windows_job.BREAKAWAY_OK
+    assert kernel.asked[1][3] == windows_job.KILL_ON_JOB_CLOSE | windows_job.BREAKAWAY_OK
     assert kernel.asked[2] == ("AssignProcessToJobObject", 77, 5)
     job.close()
     job.close()
