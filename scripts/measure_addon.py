@@ -106,7 +106,7 @@ def show_tab() -> None:
 
 
 def tab_of(area: bpy.types.Area) -> None:
-    """Blender lets no script choose a tab before 5.3: there the panels must be closed by hand, or all tabs be ours."""
+    """Blender 5.2 lets no script choose a tab, so the others go."""
     for panel in [kind for kind in bpy.types.Panel.__subclasses__() if getattr(kind, "bl_space_type", "") == "VIEW_3D"]:
         own = panel.__name__.startswith("LOOM_PT_")
         if getattr(panel, "bl_region_type", "") == "UI" and not own and panel.is_registered:
