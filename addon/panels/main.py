@@ -78,20 +78,24 @@ def _draw_installation(layout) -> None:
 
 def _draw_device(layout, session: Session) -> None:
     """What it computes on, its memory, and how to have that back."""
-    row = layout.row(align=True)
-    row.label(text=device_line(session), icon="MEMORY")
-    if not session.working:
-        row.operator("loom.free_memory", text="Free")
+    column = layout.column(align=True)
+    row = column.row(align=True)
+    row.label(text=session.device.partition(",")[0] or "Unknown device", icon="MEMORY")
     row.operator("loom.backend_log", text="", icon="TEXT")
+    words = memory_line(session)
+    if words:
+        row = column.row(align=True)
+        row.label(text=words, icon="BLANK1")
+        if not session.working:
+            row.operator("loom.free_memory", text="Free")
 
 
-def device_line(session: Session) -> str:
-    """`NVIDIA H100 · 3.1 of 80 GB used`; without numbers where none are known."""
-    device = session.device.partition(",")[0] or "Unknown device"
+def memory_line(session: Session) -> str:
+    """`3.1 of 80 GB used`; "" where nothing is known."""
     used, total = session.memory_used_mib, session.memory_mib
     if total and used is not None:
-        return f"{device} · {used / 1024:.1f} of {total / 1024:.0f} GB used"
-    return f"{device} · {total / 1024:.0f} GB" if total else device
+        return f"{used / 1024:.1f} of {total / 1024:.0f} GB used"
+    return f"{total / 1024:.0f} GB" if total else ""
 
 
 def _draw_model(layout, context, settings, session: Session) -> None:
