@@ -394,7 +394,7 @@ def the_preferences_draw_in_every_mode():
             assert name in preferences().bl_rna.properties, name
 
         def operator(self, idname, **named):
-            assert hasattr(bpy.types, idname.upper().replace(".", "_OT_")), idname
+            assert hasattr(bpy.types, idname.replace("loom.", "LOOM_OT_")), idname
             return self
 
         def label(self, text="", icon="NONE"):
