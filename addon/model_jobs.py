@@ -66,10 +66,9 @@ def amount(size: float) -> str:
 
 
 def clip_line(clip: Mapping[str, Any]) -> str:
-    """`605 MB · MIT (OpenAI)`, or `here`."""
+    """`605 MB`, or `here`; the licence is told before it is fetched."""
     if clip.get("builtin"):
         return "came with it"
     if clip.get("there"):
         return "here"
-    words = [f"{clip['mb']} MB" if clip.get("mb") else "", str(clip.get("licence", ""))]
-    return " · ".join(word for word in words if word)
+    return f"{clip['mb']} MB" if clip.get("mb") else ""

@@ -21,7 +21,7 @@ class LOOM_OT_batch(pump.NeedsBackend, bpy.types.Operator):
     wait: BoolProperty(
         name="Wait",
         default=True,
-        description="In background mode: wait until the whole set is made, whatever Runs on Without Blender says",
+        description="In background mode: wait until the whole set is made, whatever Outlives Blender says",
         options={"SKIP_SAVE"},
     )
 

@@ -78,7 +78,7 @@ def _draw_clip(column, clip, may_fetch: bool) -> None:
     name = str(clip.get("name", ""))
     row = column.row(align=True)
     here = clip.get("builtin") or clip.get("there")
-    row.label(text=name, icon="CHECKMARK" if here else "BLANK1")
+    row.label(text=name.removesuffix(":openai"), icon="CHECKMARK" if here else "BLANK1")
     row.label(text=model_jobs.clip_line(clip))
     if not here and may_fetch:
         row.operator("loom.clip_fetch", text="", icon="IMPORT").name = name

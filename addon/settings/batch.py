@@ -64,7 +64,7 @@ class BatchSettings:
         description="How files are called, such as {style}/{name}-{size}-{seed:04}_{map}. Empty: NAME-SEED_MAP",
     )
     batch_detach: BoolProperty(
-        name="Runs on Without Blender",
+        name="Outlives Blender",
         default=True,
         description="The set is made by a process of its own: Blender may be closed, and finds it again",
     )

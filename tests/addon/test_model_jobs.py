@@ -57,4 +57,4 @@ def test_sizes_are_said_as_people_say_them():
 def test_a_language_model_says_whether_it_is_here_or_what_it_would_cost():
     assert model_jobs.clip_line({"builtin": True}) == "came with it"
     assert model_jobs.clip_line({"there": True}) == "here"
-    assert model_jobs.clip_line({"mb": 605, "licence": "MIT"}) == "605 MB · MIT"
+    assert model_jobs.clip_line({"mb": 605, "licence": "MIT"}) == "605 MB"
