@@ -91,11 +91,6 @@ def without_a_backend_the_artist_hears_how_to_get_one():
     assert part("runtime").session().trouble.mend == "loom.backend_setup"
 
 
-def setting_up_a_backend_asks_for_online_access_first():
-    fails_with(bpy.ops.loom.backend_setup, "stay offline", "Copy Commands")
-    assert part("runtime").installation() is None
-
-
 def a_backend_that_stops_while_starting_is_noticed_and_quoted():
     preferences().command = f"{given.python} -c \"print('no such library'); raise SystemExit(3)\""
     fails_with(bpy.ops.loom.backend_start, "exit code 3", "no such library")
