@@ -5,6 +5,7 @@ later ones use the style that the first one trains.
 """
 # ruff: noqa: F821
 
+import time
 from pathlib import Path
 
 import bpy
@@ -91,10 +92,26 @@ def a_set_is_exported_and_going_on_makes_nothing_twice():
     settings = _settings()
     settings.add_style("mossy-stone")
     settings.batch_seeds, settings.batch_folder, settings.pbr = "0-2", str(given.out / "set"), False
+    settings.batch_maps = {"color"}
     bpy.ops.loom.batch()
     assert "Wrote 3" in part("runtime").session().notice, part("runtime").session().notice
     bpy.ops.loom.batch()
     assert "Wrote 0, kept 3" in part("runtime").session().notice, part("runtime").session().notice
+
+
+def a_set_outlives_its_backend_and_is_found_again():
+    settings, folder = _settings(), given.out / "outlives"
+    settings.batch_seeds, settings.batch_folder, settings.batch_maps = "0-3", str(folder), {"color"}
+    assert bpy.ops.loom.batch(wait=False) == {"FINISHED"}
+    runtime, batches = part("runtime"), part("batches")
+    runtime.close()  # as when Blender quits
+    limit = time.monotonic() + 180
+    while (batches.read_state(folder) or {}).get("state") != "finished" and time.monotonic() < limit:
+        time.sleep(0.2)
+    assert len(list(folder.glob("*_color.png"))) == 4, batches.read_state(folder)
+    runtime.remember_batches(part("root").own_data() / "batches.json")
+    found = runtime.batches().find(str(folder))
+    assert found is not None and found.finished and found.line() == "Finished: 4 of 4"
 
 
 def a_generator_that_does_not_exist_is_answered_with_near_names():
