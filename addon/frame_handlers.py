@@ -9,6 +9,7 @@ ends with 1, so that a farm notices.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -66,7 +67,7 @@ def _stop(scene: bpy.types.Scene, reason: str, *, rendered: bool) -> None:
     words = re.sub(r"[^\w .,;()'-]+", " ", reason)[:160].strip()
     scene.render.filepath = str(Path(__file__) / words / "####")
     if pump.must_wait() and scene.render.is_movie_format:
-        raise SystemExit(1)
+        _end_process()
 
 
 @persistent
@@ -75,8 +76,16 @@ def after_render(*_arguments: object) -> None:
     global _reason
     restore()
     if _reason and pump.must_wait():
-        raise SystemExit(1)
+        _end_process()
     _reason = ""
+
+
+def _end_process() -> None:
+    """End this Blender, which has no window, with 1. SystemExit out of a handler was seen to hang for good."""
+    runtime.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 @persistent

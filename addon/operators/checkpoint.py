@@ -23,8 +23,11 @@ class LOOM_OT_import_generator(pump.NeedsBackend, bpy.types.Operator):
         name="From",
         items=[("FILE", "Disk", "A file on this computer"), ("URL", "Address", "A file that the backend downloads")],
         default="FILE",
+        description="Where the model's file comes from",
     )
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File", subtype="FILE_PATH", options={"SKIP_SAVE"}, description="The model's file on this computer"
+    )
     url: StringProperty(name="Address", description="Where the file lies: https://…", options={"SKIP_SAVE"})
     sha256: StringProperty(
         name="SHA-256", description="If its publisher names one: another file is refused", options={"SKIP_SAVE"}

@@ -57,7 +57,7 @@ class LOOM_OT_restyle(pump.NeedsBackend, bpy.types.Operator):
             if job.state == FINISHED and then_generate and not job.detached:
                 with pump.in_window():
                     if place.scene_at(where) == bpy.context.scene:
-                        bpy.ops.loom.generate()
+                        _generate()
 
         return pump.begin(
             self,
@@ -79,6 +79,14 @@ class LOOM_OT_restyle(pump.NeedsBackend, bpy.types.Operator):
         if image is None:
             raise BadInput("Choose the picture to take in, or open it in an Image Editor or an image node.")
         return image
+
+
+def _generate() -> None:
+    """Raises BadInput where the operator fails."""
+    try:
+        bpy.ops.loom.generate()
+    except RuntimeError as error:
+        raise BadInput(str(error).removeprefix("Error: ").strip()) from error
 
 
 def active_image(context) -> bpy.types.Image | None:

@@ -33,6 +33,11 @@ def number_of(params: dict[str, Any], seed: int | str) -> int:
     return zlib.crc32(repr(what).encode()) % 100_000
 
 
+def plain_number(seed: int | str) -> int:
+    """A kept texture's name is a seed too."""
+    return seed if isinstance(seed, int) else zlib.crc32(seed.encode())
+
+
 def picture(params: dict[str, Any], seed: int | str, which: str, clouds: Clouds) -> np.ndarray:
     made = clouds(number_of(params, seed), tuple(params["size"]))
     return made if which in ("color", "normal") else made[..., 0]

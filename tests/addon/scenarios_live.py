@@ -272,7 +272,7 @@ def a_still_of_a_frame_that_cannot_be_had_ends_the_process_with_1():
         "bpy.ops.render.render(write_still=True)\n"
         "print('went on')\n"
     )
-    enable = f"import addon_utils; addon_utils.enable({package!r}); exec(open({str(script)!r}).read())"
+    enable = f"import bpy, addon_utils; addon_utils.enable({package!r}, default_set=True); exec(open({str(script)!r}).read())"
     done = subprocess.run([sys.executable, "-c", enable], capture_output=True, text=True, env=os.environ, timeout=120)
     assert done.returncode == 1, (done.returncode, done.stdout[-1500:], done.stderr[-1500:])
     assert "There is no backend" in done.stderr, done.stderr[-1500:]
