@@ -32,6 +32,8 @@ def after_frame(scene: bpy.types.Scene, graph: bpy.types.Depsgraph | None = None
     # Animated values live in the evaluated scene; at render time they never reach the original.
     settings = scene.evaluated_get(graph).loom if graph is not None else scene.loom
     rendered = graph is not None and graph.mode == "RENDER"
+    if rendered and scene.render.use_motion_blur and scene.frame_subframe:
+        return  # moments of a shutter's time; the frame itself comes last
     if not rendered and not pump.must_wait():
         live.follow(scene, settings)
         return

@@ -16,7 +16,9 @@ from .params import BadInput, name_from
 from .pixels import to_blender
 
 PREVIEW_NAME = "Loom Preview"
-_buffers: dict[str, np.ndarray] = {}
+MOST_BUFFERS = 4
+_buffers: dict[int, np.ndarray] = {}
+"""Pixels by their number, for the next picture of that size."""
 
 
 class UnreadableFileError(Exception):
@@ -62,15 +64,25 @@ def show_preview(picture: np.ndarray) -> bpy.types.Image:
 def set_picture(name: str, picture: np.ndarray) -> bpy.types.Image:
     """The same for the image called `name`."""
     height, width = picture.shape[:2]
-    image = bpy.data.images.get(name)
-    if image is None:
-        image = bpy.data.images.new(name, width, height, alpha=False)
+    image = bpy.data.images.get(name) or bpy.data.images.new(name, width, height, alpha=False)
+    set_pixels(image, picture)
+    return image
+
+
+def set_pixels(image: bpy.types.Image, picture: np.ndarray) -> None:
+    """Put `picture` (uint8 [H, W, 3] or [H, W], top row first) into `image`, which takes its size."""
+    height, width = picture.shape[:2]
+    if 0 in image.size:  # its file is gone
+        image.source = "GENERATED"
+        image.generated_width, image.generated_height = width, height
     elif tuple(image.size) != (width, height):
         image.scale(width, height)
-    _buffers[name] = to_blender(picture, _buffers.get(name))
-    image.pixels.foreach_set(_buffers[name])
+    size = height * width * 4
+    if len(_buffers) > MOST_BUFFERS:
+        _buffers.clear()
+    _buffers[size] = to_blender(picture, _buffers.get(size))
+    image.pixels.foreach_set(_buffers[size])
     image.update()
-    return image
 
 
 def show_preview_in_editors() -> None:
@@ -82,12 +94,12 @@ def show_preview_in_editors() -> None:
         show_in_editors(image)
 
 
-def settle_preview(folder: Path) -> None:
-    """Write the preview under `folder`: Blender would ask about an unsaved picture when it quits."""
-    image = bpy.data.images.get(PREVIEW_NAME)
+def settle(name: str, folder: Path) -> None:
+    """Write the picture of our own called `name` under `folder`: Blender would ask about it when it quits."""
+    image = bpy.data.images.get(name)
     if image is None or not image.is_dirty:
         return
-    image.filepath_raw, image.file_format = str(folder / "preview.png"), "PNG"
+    image.filepath_raw, image.file_format = str(folder / f"{name_from(name)}.png"), "PNG"
     with contextlib.suppress(RuntimeError):  # a preview is not worth a complaint
         image.save()
 

@@ -31,6 +31,7 @@ _asked: dict[str, int] = {}
 """Key -> number of the newest wish for it, while its request is on its way."""
 _last_shown: dict[int, int] = {}
 """Scene -> number of the wish that it shows: an answer to an older one comes too late."""
+_lists = ""
 _count = 0
 is_paused = False
 
@@ -75,6 +76,18 @@ def follow_all() -> None:
     for scene in bpy.data.scenes:
         if scene.loom.live:
             follow(scene)
+
+
+def lists_came() -> None:
+    """A style that was trained anew, or a generator of the same name, makes other textures of the same settings."""
+    global _lists
+    session = runtime.session()
+    told = repr((session.styles, session.generators, session.textures))
+    if told != _lists:
+        _lists = told
+        cache.clear()
+        _shown.clear()
+    follow_all()
 
 
 def exact(scene: bpy.types.Scene, settings: Any) -> None:

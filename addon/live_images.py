@@ -16,13 +16,12 @@ import numpy as np
 
 from . import folders, images, provenance
 from .params import PBR_MAPS, BadInput
-from .pixels import to_blender
 
 NAME = "Loom Live"
+MAPS = ("color", *PBR_MAPS)
 PINK = (255, 0, 255)
 """What Blender shows for a texture that is missing: no frame passes for right that is not."""
 _names: dict[int, dict[str, str]] = {}
-_buffer: dict[int, np.ndarray] = {}
 
 
 def forget() -> None:
@@ -64,16 +63,8 @@ def show(scene: bpy.types.Scene, pictures: Mapping[str, np.ndarray]) -> None:
 
 
 def put(image: bpy.types.Image, picture: np.ndarray) -> None:
-    """Set the pixels of `image`, which takes the picture's size."""
-    height, width = picture.shape[:2]
-    if tuple(image.size) != (width, height):
-        image.scale(width, height)
-    size = height * width * 4
-    if len(_buffer) > 4:
-        _buffer.clear()
-    _buffer[size] = to_blender(picture, _buffer.get(size))
-    image.pixels.foreach_set(_buffer[size])
-    image.update()
+    """Set the pixels of `image`, and have renderers notice."""
+    images.set_pixels(image, picture)
     image.update_tag()
 
 
@@ -102,6 +93,3 @@ def _new(name: str, map_name: str, record: Mapping[str, object]) -> bpy.types.Im
     image = bpy.data.images.new(name, 16, 16, alpha=False, is_data=map_name != "color")
     images.describe(image, map_name, record)
     return image
-
-
-MAPS = ("color", *PBR_MAPS)

@@ -267,6 +267,9 @@ def begin(
     With a window the job goes on by itself. In background mode the operator waits, and a failure is its error.
     """
     session = runtime.session()
+    if not runtime.lock.acquire(blocking=False):
+        operator.report({"ERROR"}, "A render waits for a frame's texture just now; try again when it has it.")
+        return {"CANCELLED"}
     try:
         params = make_params()
         arrays = make_arrays() if make_arrays is not None else None
@@ -276,6 +279,8 @@ def begin(
     except (BadInput, BackendLost) as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
+    finally:
+        runtime.lock.release()
     history_list.remember(job, dict(params), bpy.context.scene)
     start_timer()
     if not must_wait():
@@ -303,12 +308,11 @@ def show_lists() -> None:
             item = held.add()
             item.name = str(entry.get("name", ""))
             item.label = str(entry.get(label, ""))
-    steps = {str(style.get("name")): max(style.get("snapshots") or (0,)) for style in session.styles}
     for scene in bpy.data.scenes:
-        if scene.library is None:
-            for slot in scene.loom.styles:
-                if slot.steps != steps.get(slot.name, slot.steps):
-                    slot.steps = steps[slot.name]
+        for slot in scene.loom.styles if scene.library is None else ():
+            steps = session.steps_of(slot.name)
+            if steps is not None and slot.steps != steps:
+                slot.steps = steps
 
 
 def redraw(whole: tuple[str, ...] = ()) -> None:

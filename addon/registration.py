@@ -31,7 +31,7 @@ def register() -> None:
         bpy.utils.register_class(kind)
     settings.attach()
     icons.attach()
-    pump.on_lists[:] = [live.follow_all, thumbnails.fetch]
+    pump.on_lists[:] = [live.lists_came, thumbnails.fetch]
     for handlers, handler in _handlers():
         handlers.append(handler)
     runtime.remember_batches(root.own_data() / "batches.json")

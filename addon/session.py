@@ -103,6 +103,11 @@ class Session:
         """The running job of one of `types` that was asked for first, if any; quiet ones are nobody's business."""
         return next((job for job in self.jobs.values() if job.type in types and not job.quiet), None)
 
+    def steps_of(self, style: str) -> int | None:
+        """How many steps of its training a style can be gone back; None where it is not known (here)."""
+        entry = next((one for one in self.styles if one.get("name") == style), None)
+        return None if entry is None else int(max(entry.get("snapshots") or (0,)))
+
     @property
     def hurried(self) -> bool:
         """Whether somebody moves a slider and waits for the picture."""

@@ -80,7 +80,7 @@ def _paths(settings) -> list[str]:
 def _ended(job: Job, here: place.Place) -> None:
     """Put the new style into the mix of the scene it was asked for in. A cancelled one may have left a part behind."""
     scene = place.scene_at(here)
-    images.settle_preview(root.run_folder())
+    images.settle(images.PREVIEW_NAME, root.run_folder())
     if job.state == FINISHED and scene is not None and not job.detached:
         scene.loom.add_style(str(job.value["style"]["name"]))
         pump.push_undo("Loom: new style")

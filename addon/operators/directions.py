@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import EnumProperty, IntProperty, StringProperty
 
-from .. import images, live, params, provenance, pump, runtime
+from .. import images, live, params, provenance, pump, root, runtime
 from ..job import FINISHED, Job
 
 LAYERS = (
@@ -81,6 +81,7 @@ class LOOM_OT_directions_show(pump.NeedsBackend, bpy.types.Operator):
                 version = runtime.session().backend_version
                 images.describe(image, "color", provenance.describe("directions", asked, version=version))
                 images.show_in_editors(image)
+                images.settle(SHEET_NAME, root.run_folder())
 
         return pump.begin(self, "directions", lambda: asked, title="Looking for directions", on_end=ended)
 

@@ -4,12 +4,17 @@
 import bpy
 
 from ...protocol.client import BackendLost
-from .. import frame_handlers, live, live_images, material, place, pump
+from .. import frame_handlers, live, live_images, place, pump
 from ..params import BadInput
+from ..settings.live import LiveSettings
+from ..settings.texture import TextureSettings
 from .apply import put_maps, report
+from .takes import take, takes
 
 
-class LOOM_OT_live_start(bpy.types.Operator):
+@takes(LiveSettings, "live_size", "live_pbr", "live_limit_s")
+@takes(TextureSettings, "apply_to", "mapping", "scale")
+class LOOM_OT_live_start(pump.NeedsBackend, bpy.types.Operator):
     """Put a texture on the object that follows the sliders at once, and their animation"""
 
     bl_idname = "loom.live_start"
@@ -19,6 +24,7 @@ class LOOM_OT_live_start(bpy.types.Operator):
     def execute(self, context):
         scene = context.scene
         settings = scene.loom
+        take(self, settings)
         try:
             place.here(context, settings.apply_to)
             if pump.must_wait():
@@ -82,15 +88,6 @@ def _wait(operator: bpy.types.Operator, scene: bpy.types.Scene) -> set[str]:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
     return {"FINISHED"}
-
-
-def is_on_material(scene: bpy.types.Scene, thing: bpy.types.Object | None) -> bool:
-    """Whether the active material of `thing` shows the live texture of `scene`."""
-    target = thing.active_material if thing is not None and hasattr(thing, "active_material") else None
-    node = material.find_node(target) if target is not None else None
-    if node is None:
-        return False
-    return any(inside.type == "TEX_IMAGE" and inside.image == scene.loom.live_image for inside in node.node_tree.nodes)
 
 
 CLASSES = (LOOM_OT_live_start, LOOM_OT_live_stop, LOOM_OT_live_update)

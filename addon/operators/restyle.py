@@ -52,7 +52,7 @@ class LOOM_OT_restyle(pump.NeedsBackend, bpy.types.Operator):
             )
 
         def ended(job: Job) -> None:
-            images.settle_preview(root.run_folder())
+            images.settle(images.PREVIEW_NAME, root.run_folder())
             choose_kept(job, where)
             if job.state == FINISHED and then_generate and not job.detached:
                 with pump.in_window():

@@ -29,7 +29,6 @@ class LOOM_OT_style_add(bpy.types.Operator):
             return {"CANCELLED"}
         settings = context.scene.loom
         (settings.mix_style if self.mix else settings.add_style)(self.name, self.strength)
-        pump.show_lists()  # how far its training can be gone back
         thumbnails.fetch()
         live.changed(settings, context)
         return {"FINISHED"}

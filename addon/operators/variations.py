@@ -6,7 +6,7 @@ import random
 import bpy
 from bpy.props import IntProperty
 
-from .. import icons, images, params, provenance, pump, runtime, variations
+from .. import icons, images, params, provenance, pump, root, runtime, variations
 from ..job import FINISHED, Job
 from ..params import BadInput
 
@@ -126,6 +126,7 @@ def _show(job: Job, seeds: list[int]) -> None:
     record = provenance.describe("variations", {"seeds": seeds}, version=runtime.session().backend_version)
     images.describe(image, "color", record)
     images.show_in_editors(image)
+    images.settle(NAME, root.run_folder())
 
 
 CLASSES = (LOOM_OT_variations, LOOM_OT_variation_pick, LOOM_OT_variation_click)

@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty
 
-from .. import live
+from .. import live, runtime
 
 
 class LoomStyleSlot(bpy.types.PropertyGroup):
@@ -87,7 +87,7 @@ class StyleSettings:
             slot = self.styles.add()
             slot.name = name
             index = len(self.styles) - 1
-        self.styles[index].strength = strength
-        self.styles[index].moment = 1.0
-        self.styles[index].use = True
+        slot = self.styles[index]
+        slot.steps = runtime.session().steps_of(name) or 0
+        slot.strength, slot.moment, slot.use = strength, 1.0, True
         self.style_index = index

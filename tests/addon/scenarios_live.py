@@ -272,8 +272,10 @@ def a_still_of_a_frame_that_cannot_be_had_ends_the_process_with_1():
         "bpy.ops.render.render(write_still=True)\n"
         "print('went on')\n"
     )
-    enable = f"import bpy, addon_utils; addon_utils.enable({package!r}, default_set=True); exec(open({str(script)!r}).read())"
-    done = subprocess.run([sys.executable, "-c", enable], capture_output=True, text=True, env=os.environ, timeout=120)
+    enable = f"import addon_utils\naddon_utils.enable({package!r}, default_set=True)\n"
+    enable = f"import bpy\n{enable}exec(open({str(script)!r}).read())"
+    command = [sys.executable, "-c", enable]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=120)
     assert done.returncode == 1, (done.returncode, done.stdout[-1500:], done.stderr[-1500:])
     assert "There is no backend" in done.stderr, done.stderr[-1500:]
     assert "went on" not in done.stdout
@@ -335,7 +337,6 @@ def two_scenes_have_live_textures_of_their_own():
     _live(seed=1)
     mine = _sum()
     other = bpy.data.scenes.new("Other")
-    bpy.context.window.scene = other if bpy.context.window else other
     with bpy.context.temp_override(scene=other):
         other.loom.apply_to = "IMAGE"
         other.loom.width = other.loom.height = 64

@@ -88,6 +88,60 @@ def a_walk_becomes_a_sequence():
     assert (user.frame_duration, user.use_cyclic, user.use_auto_refresh) == (4, True, True)
 
 
+def what_is_live_is_what_generate_writes_and_bake_too():
+    settings = _settings()
+    settings.add_style("mossy-stone", 0.6)
+    bpy.ops.loom.direction_add()
+    settings.directions[0].amount = 1.5
+    settings.seed, settings.variety = 3, 0.7
+    bpy.ops.loom.live_start()
+    live = _pixels(settings.live_image)
+    bpy.context.scene.frame_end = 2
+    bpy.ops.loom.bake()
+    folder = Path(settings.texture.filepath).parent
+    assert _pixels(bpy.data.images.load(str(folder / "frame-0002.png"))) == live
+    bpy.ops.loom.generate()
+    assert _pixels(settings.texture) == live
+
+
+def a_style_s_earlier_self_is_another_texture():
+    settings = _settings()
+    settings.add_style("mossy-stone")
+    slot = settings.styles[0]
+    assert slot.steps == 2
+    bpy.ops.loom.generate(pbr=False)
+    now = _pixels(settings.texture)
+    slot.moment = 0.5
+    bpy.ops.loom.generate()
+    assert Path(settings.texture.filepath).name.startswith("mossy-stone-1-0") and _pixels(settings.texture) != now
+
+
+def a_picture_is_taken_in_kept_and_walked_to():
+    settings = _settings()
+    image = bpy.data.images.new("Wall", 24, 24)
+    bpy.ops.loom.restyle(image=image.name, restyle_steps=3, restyle_name="wall")
+    assert settings.kept == "wall" and "wall" in bpy.context.window_manager.loom.textures
+    bpy.ops.loom.walk_key_add()
+    settings.kept, settings.seed = "", 5
+    settings.mix_style("mossy-stone", 0.5)
+    bpy.ops.loom.walk_key_add(hold=1)
+    bpy.ops.loom.walk(walk_frames=5, walk_loop=False, walk_pbr=True, walk_speed="linear")
+    assert set(part("images").set_of(settings.texture)) == {"color", "normal", "height", "roughness", "ao"}
+
+
+def variations_and_directions_are_shown():
+    _settings().seed = 2
+    bpy.ops.loom.variations(count=4)
+    bpy.ops.loom.directions_show(layers="ALL")
+    assert bpy.data.images["Loom Variations"].size[0] == 64 * 2 + 2 and "Loom Directions" in bpy.data.images
+
+
+def families_and_kinds_of_change_come_from_the_backend():
+    _settings()
+    lists = bpy.context.window_manager.loom
+    assert "metal" in lists.materials and lists.presets["weathering"].label.startswith("moss")
+
+
 def a_set_is_exported_and_going_on_makes_nothing_twice():
     settings = _settings()
     settings.add_style("mossy-stone")

@@ -1,6 +1,6 @@
 import pytest
 from loom_extension.addon import params
-from loom_extension.addon.params import BadInput, Look
+from loom_extension.addon.params import BadInput, Look, WalkKey
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,29 @@ def test_prompts_that_lead_nowhere_are_refused_before_sending(changes, advice):
         adapt(**changes)
 
 
+def test_pictures_need_no_words_and_give_the_style_its_name():
+    sent = adapt(source="stone", target=" ", images=["C:\\pictures\\Old Rust.png"])
+    assert (sent["name"], sent["target"], sent["images"]) == ("old-rust", "", ["C:\\pictures\\Old Rust.png"])
+    with pytest.raises(BadInput, match="first of several"):
+        adapt(target="", targets=[("wet", 1.0)], images=["a.png"])
+
+
+def test_a_preset_s_own_settings_count_until_others_are_chosen():
+    assert not {"method", "iterations"} & set(adapt(preset="weathering"))
+    sent = adapt(preset="weathering", method="full", iterations=30)
+    assert (sent["preset"], sent["method"], sent["iterations"]) == ("weathering", "full", 30)
+
+
+def test_words_that_say_nothing_are_not_sent():
+    sent = adapt(targets=[(" ", 1.0), ("wet  stone", 0.5), ("dry", 0.0)], negatives=[("", 1.0)], keep=" , green ")
+    assert sent["targets"] == [["wet stone", 0.5]] and "negatives" not in sent and sent["keep_fixed"] == ["green"]
+
+
+def test_another_target_that_is_the_source_is_refused():
+    with pytest.raises(BadInput, match="the same"):
+        adapt(targets=[("Stone", 1.0)])
+
+
 def test_strengths_travel_without_the_noise_of_single_precision():
     look = Look(styles=[("moss", 0.800000011920929)], psi=0.699999988079071)
     assert look.params()["styles"] == [["moss", 0.8]] and look.params()["psi"] == 0.7
@@ -73,10 +96,48 @@ def test_without_a_folder_generate_asks_for_arrays(tmp_path):
     assert params.generate(Look(), seeds=[1], name="x", out=tmp_path)["out"] == str(tmp_path)
 
 
-@pytest.mark.parametrize(("seeds", "frames"), [([1], 10), ([1, 2], 1)])
-def test_a_walk_needs_two_seeds_and_two_frames(seeds, frames, tmp_path):
+def walk(tmp_path, *keys, frames=10):
+    return params.walk(Look(), keys=keys, frames=frames, loop=True, speed="linear", out=tmp_path)
+
+
+@pytest.mark.parametrize(("seeds", "frames"), [([1], 10), ([1, 1], 10), ([1, 2], 1)])
+def test_a_walk_needs_two_textures_and_two_frames(seeds, frames, tmp_path):
     with pytest.raises(BadInput, match="at least two"):
-        params.walk(Look(), seeds=seeds, frames=frames, loop=True, speed="linear", out=tmp_path)
+        walk(tmp_path, *(WalkKey(source=seed) for seed in seeds), frames=frames)
+
+
+def test_a_walk_may_stay_at_one_seed_whose_style_changes(tmp_path):
+    sent = walk(tmp_path, WalkKey(source=1), WalkKey(source=1, styles=[("moss", 1.0)]))
+    assert sent["seeds"] == [1, 1] and sent["styles"] == [] and sent["key_styles"] == [[], [["moss", 1.0]]]
+
+
+def test_what_all_keys_share_travels_once(tmp_path):
+    shared = {"styles": [("moss", 0.8)], "directions": [("d0", 1.0)]}
+    sent = walk(tmp_path, *(WalkKey(source=seed, **shared) for seed in (1, 2)))
+    assert sent["styles"] == [["moss", 0.8]] and sent["directions"] == [["d0", 1.0]]
+    assert not [name for name in sent if name.startswith("key_")]
+
+
+def test_frames_must_last_for_the_stays(tmp_path):
+    keys = [WalkKey(source=1, hold=5), WalkKey(source=2)]
+    with pytest.raises(BadInput, match="at least 7"):
+        walk(tmp_path, *keys, frames=6)
+    assert walk(tmp_path, *keys, frames=7)["key_hold"] == [5, 0]
+
+
+def test_a_baked_frame_is_its_generate_in_a_batch(tmp_path):
+    frames = [params.generate(Look(psi=psi), seeds=[source], out=None) for psi, source in ((0.5, 3), (0.8, "wall"))]
+    sent = params.bake(frames, out=tmp_path)
+    first, second = sent["jobs"]["items"]
+    assert (first["name"], first["seeds"], first["psi"]) == ("frame-0001", [3], 0.5)
+    assert (second["name"], second["textures"]) == ("frame-0002", ["wall"]) and "seeds" not in second
+    assert sent["jobs"]["defaults"]["naming"] == "{map}/{name}"
+
+
+def test_directions_and_surface_travel_only_where_they_mean_something():
+    assert "directions" not in Look(directions=[("d0", 0.0)]).params()
+    assert "material" not in Look(material="metal").params()
+    assert Look(material="metal", maps=("color", "normal")).params()["material"] == "metal"
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_lost_backend_offers_to_start_it_again():
 
 
 def test_the_plain_modules_load_neither_bpy_nor_torch_nor_zmq_by_themselves():
-    names = "child folders job params pixels provenance setup troubles"
+    names = "catalogues child folders job params picture_cache pixels provenance setup troubles variations"
     code = (
         "import sys, importlib\n"
         f"for name in {names.split()!r}: importlib.import_module('loom_extension.addon.' + name)\n"
