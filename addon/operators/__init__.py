@@ -14,6 +14,7 @@ from . import (
     generate,
     history,
     keep,
+    kinds,
     library,
     live,
     models,
@@ -27,7 +28,7 @@ from . import (
 )
 
 MODULES = (
-    *(backend, setup, checkpoint, adapt, aims, styles, directions, generate, variations, live, bake, keep),
+    *(backend, setup, checkpoint, adapt, aims, styles, directions, generate, kinds, variations, live, bake, keep),
     *(restyle, apply, asset, walk, walk_keys, batch),
     *(library, models, history, presets),
 )

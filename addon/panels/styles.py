@@ -4,6 +4,7 @@
 import bpy
 
 from .. import icons, thumbnails
+from ..operators.kinds import kinds_of
 from ..operators.variations import icon_key, seeds_shown, shows_sheet
 from ..variations import columns_of
 from .base import LoomPanel
@@ -39,6 +40,8 @@ class Styles(LoomPanel):
         row.prop(settings, "seed")
         row.prop(settings, "seed_locked", text="", icon="LOCKED" if settings.seed_locked else "UNLOCKED")
         row.operator("loom.dice", text="", icon="FILE_REFRESH")
+        if kinds_of(settings.generator):
+            row.menu("LOOM_MT_kinds", text="", icon="DOWNARROW_HLT")
 
 
 class Directions(LoomPanel):

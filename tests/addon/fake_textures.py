@@ -97,7 +97,14 @@ def plain(params: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
 
 
+def seeds(params: dict[str, Any], clouds: Clouds) -> Iterator[tuple[str, Any]]:
+    if params["kind"] != "brick":
+        raise RefusedError("not_found", "There is no kind of that name; choose from stone, brick.")
+    yield "result", ({"seeds": [4321][: params["count"]]}, {})
+
+
 HANDLERS = {
+    "seeds": seeds,
     "keep": keep,
     "project": project,
     "textures": textures,

@@ -394,6 +394,13 @@ def a_locked_seed_is_left_alone():
     bpy.ops.loom.dice()
 
 
+def a_seed_of_a_kind_is_found():
+    bpy.ops.loom.seed_of_kind(kind="brick")
+    assert bpy.context.scene.loom.seed == 4321
+    fails_with(lambda: bpy.ops.loom.seed_of_kind(kind="cheese"), "stone, brick")
+    assert part("operators.kinds").kinds_of("builtin") == ["stone", "brick"]
+
+
 def what_directions_do_is_shown():
     assert bpy.ops.loom.directions_show(layers="FINE") == {"FINISHED"}
     image = bpy.data.images["Loom Directions"]
