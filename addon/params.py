@@ -227,7 +227,7 @@ def walk(
     if frames < 2:
         raise BadInput("A walk needs at least two frames.")
     held = sum(key.hold for key in keys) + len(keys)
-    if frames < held:
+    if held > len(keys) and frames < held:
         raise BadInput(
             f"{frames} frames are too few for {len(keys)} keys and the frames they stay: make at least {held}."
         )

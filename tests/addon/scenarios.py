@@ -367,7 +367,7 @@ def a_second_walk_is_not_mixed_with_the_first():
 
 def a_walk_of_one_seed_is_refused():
     bpy.context.scene.loom.walk_seeds = "4"
-    fails_with(bpy.ops.loom.walk, "at least two seeds")
+    fails_with(bpy.ops.loom.walk, "at least two different textures")
 
 
 def a_set_is_exported_and_the_panel_says_where():

@@ -297,6 +297,30 @@ def undo_brings_back_what_was_shown():
         assert _still(session) == first
 
 
+def undo_and_saving_in_the_middle_of_a_job_harm_nothing():
+    with _WithWindow() as session:
+        bpy.ops.ed.undo_push(message="one")
+        bpy.context.scene.loom.variety = 0.5
+        bpy.ops.ed.undo_push(message="two")
+        bpy.ops.loom.generate()
+        bpy.ops.ed.undo()
+        bpy.ops.wm.save_as_mainfile(filepath=str(given.out / "middle.blend"))
+        drain(lambda: not session.jobs)
+        assert bpy.context.scene.loom.variety != 0.5 and bpy.context.scene.loom.texture is not None
+        assert bpy.context.object.active_material is not None
+
+
+def taking_in_a_picture_can_be_cancelled():
+    with _WithWindow() as session:
+        image = bpy.data.images.new("Slow", 8, 8)
+        bpy.ops.loom.restyle(image=image.name, restyle_steps=1000)
+        job = session.running("project")
+        drain(lambda: job.done > 0)
+        bpy.ops.loom.cancel(job=job.id)
+        drain(lambda: not session.jobs)
+        assert job.state == "CANCELLED" and bpy.context.scene.loom.kept == "" and session.trouble is None
+
+
 def undoing_live_gives_the_object_back_what_it_had():
     with _WithWindow():
         bpy.ops.ed.undo_push(message="before")
