@@ -48,6 +48,19 @@ def train(
     }
 
 
+def with_clip(made: Mapping[str, Any], clip: str, clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Params of `adapt`, with the language model `clip`, which must be here: the backend would fetch it unasked.
+
+    Raises  BadInput
+    """
+    if clip in ("", "builtin"):
+        return dict(made)
+    known = next((entry for entry in clips if entry.get("name") == clip), {})
+    if not (known.get("there") or known.get("builtin")):
+        raise BadInput(f"The language model {clip} is not here: get it under Models, or choose another there.")
+    return {**made, "clips": [clip]}
+
+
 def disk_lines(told: Mapping[str, Any]) -> list[str]:
     """`Texture models: 412 MB` for each part that holds something, and what is free."""
     parts = told.get("parts")

@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import images, params, place, pump, root, runtime
+from .. import images, model_jobs, params, place, pump, root, runtime
 from ..job import FINISHED, Job
 from ..settings.adapt import AdaptSettings
 from .takes import take, takes
@@ -26,7 +26,7 @@ class Adapts(pump.NeedsBackend):
         here = place.here(context, "IMAGE")
 
         def make_params():
-            return params.adapt(
+            made = params.adapt(
                 generator=settings.generator,
                 source=settings.source,
                 target=settings.target,
@@ -43,6 +43,7 @@ class Adapts(pump.NeedsBackend):
                 seed=settings.adapt_seed,
                 overwrite=self.overwrite,
             )
+            return model_jobs.with_clip(made, settings.clip, runtime.session().clips)
 
         title = f"{settings.source} → {settings.target}" if settings.target else "Learning from pictures"
         outcome = pump.begin(self, "adapt", make_params, title=title, on_end=lambda job: _ended(job, here))

@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from .. import batch_jobs, batches, folders, pump, root, runtime, troubles
+from .. import batch_jobs, batches, folders, model_jobs, pump, root, runtime, troubles
 from ..job import FINISHED, Job, duration
 from ..params import BadInput
 
@@ -174,6 +174,7 @@ def _asked(settings, **more) -> dict:
     trained = {"generator": settings.generator, "method": settings.method, "seed": settings.adapt_seed}
     if settings.iterations:
         trained["iterations"] = settings.iterations
+    trained = model_jobs.with_clip(trained, settings.clip, runtime.session().clips)
     jobs = batch_jobs.of_lines(wanted, text, source=settings.source, styles=styles, adapt=trained)
     return batch_jobs.request(jobs, None, out, **more)
 

@@ -55,6 +55,26 @@ class LOOM_OT_clip_fetch(pump.NeedsBackend, bpy.types.Operator):
         return pump.begin(self, "fetch_clip", make_params, title=f"Fetching {name}", on_end=_changed)
 
 
+class LOOM_OT_model_choose(bpy.types.Operator):
+    """Use this model: a texture model makes the textures, a language model understands the words of a new style"""
+
+    bl_idname = "loom.model_choose"
+    bl_label = "Use Model"
+    bl_options = {"REGISTER", "UNDO"}
+
+    kind: EnumProperty(
+        name="Kind",
+        description="What is chosen",
+        items=[("generator", "Texture Model", "A texture model"), ("clip", "Language Model", "A language model")],
+        options={"SKIP_SAVE"},
+    )
+    name: StringProperty(name="Name", description="Of the model", options={"SKIP_SAVE"})
+
+    def execute(self, context):
+        setattr(context.scene.loom, self.kind, self.name or "builtin")
+        return {"FINISHED"}
+
+
 class LOOM_OT_model_delete(pump.NeedsBackend, bpy.types.Operator):
     """Delete this model from the disk; this cannot be undone"""
 
@@ -81,8 +101,8 @@ class LOOM_OT_model_delete(pump.NeedsBackend, bpy.types.Operator):
 
         def ended(job: Job) -> None:
             found = place.scene_at(scene)
-            if job.state == FINISHED and kind == "generator" and found is not None and found.loom.generator == name:
-                found.loom.generator = "builtin"
+            if job.state == FINISHED and found is not None and getattr(found.loom, kind) == name:
+                setattr(found.loom, kind, "builtin")
             _changed(job)
 
         return pump.begin(self, f"delete_{kind}", lambda: {"name": name}, title=f"Deleting {name}", on_end=ended)
@@ -154,4 +174,4 @@ def _changed(job: Job) -> None:
         session.refresh()
 
 
-CLASSES = (LOOM_OT_clip_fetch, LOOM_OT_model_delete, LOOM_OT_train_generator, LOOM_OT_disk)
+CLASSES = (LOOM_OT_clip_fetch, LOOM_OT_model_choose, LOOM_OT_model_delete, LOOM_OT_train_generator, LOOM_OT_disk)

@@ -27,7 +27,7 @@ class Models(LoomPanel):
         job = session.running("fetch_clip")
         for clip in session.clips[:MOST]:
             if clip.get("name") != "judge":  # it only measures
-                _draw_clip(column, clip, job is None)
+                _draw_clip(column, clip, settings, job is None)
         if job is not None:
             draw_job(layout, job)
         lines = model_jobs.disk_lines(session.disk)
@@ -65,20 +65,34 @@ class Train(LoomPanel):
 def _draw_generator(column, entry, settings) -> None:
     name = str(entry.get("name", ""))
     row = column.row(align=True)
-    chosen = name == settings.generator
     broken = entry.get("broken")
-    row.label(text=name, icon="ERROR" if broken else "RADIOBUT_ON" if chosen else "RADIOBUT_OFF")
+    if broken:
+        row.label(text=name, icon="ERROR")
+    else:
+        _draw_choice(row, "generator", name, name, settings.generator)
     size = f"{entry.get('resolution')} px · " if entry.get("resolution") else ""
     row.label(text="damaged" if broken else f"{size}{model_jobs.amount(entry.get('bytes') or 0)}")
     if not entry.get("builtin"):
         _draw_delete(row, "generator", name)
 
 
-def _draw_clip(column, clip, may_fetch: bool) -> None:
+def _draw_choice(row, kind: str, name: str, text: str, chosen: str) -> None:
+    icon = "RADIOBUT_ON" if name == chosen else "RADIOBUT_OFF"
+    left = row.row()
+    left.alignment = "LEFT"
+    button = left.operator("loom.model_choose", text=text, icon=icon, emboss=False)
+    button.kind, button.name = kind, name
+
+
+def _draw_clip(column, clip, settings, may_fetch: bool) -> None:
     name = str(clip.get("name", ""))
     row = column.row(align=True)
     here = clip.get("builtin") or clip.get("there")
-    row.label(text=name.removesuffix(":openai"), icon="CHECKMARK" if here else "BLANK1")
+    shown = name.removesuffix(":openai")
+    if here:
+        _draw_choice(row, "clip", name, shown, settings.clip)
+    else:
+        row.label(text=shown, icon="BLANK1")
     row.label(text=model_jobs.clip_line(clip))
     if not here and may_fetch:
         row.operator("loom.clip_fetch", text="", icon="IMPORT").name = name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A texture model of one's own pictures."""
+"""Which language model is used, and a texture model of one's own pictures."""
 
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
@@ -7,6 +7,12 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 class ModelSettings:
     """What is trained on which folder."""
 
+    clip: StringProperty(
+        name="Language Model",
+        default="builtin",
+        description="What understands the words of a new style: the built-in one knows some hundred words of materials "
+        "and weather, a full one all",
+    )
     train_folder: StringProperty(
         name="Pictures", subtype="DIR_PATH", description="Folder of your textures: PNG, JPEG and the like, of any size"
     )

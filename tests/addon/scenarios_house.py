@@ -358,7 +358,12 @@ def a_language_model_is_fetched_only_online_and_only_after_agreeing():
         assert fetch(name=name, agreed=True) == {"FINISHED"}
         clip = next(clip for clip in part("runtime").session().clips if clip["name"] == name)
         assert clip["there"]
+        bpy.ops.loom.model_choose(kind="clip", name=name)
+        bpy.ops.loom.adapt(target="moss")
         bpy.ops.loom.model_delete(kind="clip", name=name)
+        assert bpy.context.scene.loom.clip == "builtin"
+        bpy.context.scene.loom.clip = name
+        fails_with(bpy.ops.loom.adapt, "not here", "Models")
         assert not next(clip for clip in part("runtime").session().clips if clip["name"] == name)["there"]
     finally:
         system.use_online_access = False

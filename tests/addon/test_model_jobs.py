@@ -58,3 +58,12 @@ def test_a_language_model_says_whether_it_is_here_or_what_it_would_cost():
     assert model_jobs.clip_line({"builtin": True}) == "came with it"
     assert model_jobs.clip_line({"there": True}) == "here"
     assert model_jobs.clip_line({"mb": 605, "licence": "MIT"}) == "605 MB"
+
+
+def test_a_language_model_that_is_not_here_is_never_fetched_unasked():
+    clips = [{"name": "ViT-B-32:openai", "there": False}, {"name": "mine", "there": True}]
+    assert model_jobs.with_clip({"name": "a"}, "builtin", clips) == {"name": "a"}
+    assert model_jobs.with_clip({"name": "a"}, "mine", clips)["clips"] == ["mine"]
+    for name in ("ViT-B-32:openai", "gone"):
+        with pytest.raises(BadInput, match="get it under Models"):
+            model_jobs.with_clip({"name": "a"}, name, clips)
