@@ -76,7 +76,8 @@ def train_generator(context: Context, params: Mapping, arrays: Mapping, job: Job
     from ...models.own_generator import OwnTraining, train_own_generator
 
     (asked,) = parse("train_generator", params, TrainRequest)
-    began_s, said = time.monotonic(), []
+    began_s = time.monotonic()
+    said: list[str] = []
     chosen = {name: getattr(asked, name) for name in ("size", "total", "tileable", "flips", "start", "seed")}
     settings = OwnTraining(images=str(asked.images), save_every=asked.save_every, **chosen)
     store = context.store
