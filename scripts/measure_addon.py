@@ -95,6 +95,8 @@ def install(options: argparse.Namespace) -> dict[str, Any]:
 def prepare(options: argparse.Namespace) -> None:
     chosen = bpy.context.preferences.addons[PACKAGE].preferences
     chosen.mode, chosen.command, chosen.output_folder = "OWN", options.command, str(options.work)
+    if options.connect:
+        chosen.mode, chosen.connection_file = "CONNECT", str(options.connect)
     chosen.data_folder = str(options.work / "data")
     bpy.ops.mesh.primitive_plane_add()
 
@@ -203,6 +205,7 @@ def options_of(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("zip", type=Path)
     parser.add_argument("--command", default="", help="what starts the backend (default: the one set up)")
+    parser.add_argument("--connect", type=Path, metavar="FILE", help="connection file of a backend that runs already")
     parser.add_argument("--steps", type=int, default=60, help="of the style that is trained")
     parser.add_argument("--moves", type=int, default=20, help="of the slider")
     parser.add_argument("--size", type=int, default=256, help="of the live texture, in pixels")
