@@ -11,7 +11,7 @@ output is one JSON object, also written to --out FILE:
                          thread had the processor (on a machine with other work only that means something)
     slider               seconds from a slider's move to the pixels set, beside the backend's own time for the picture
     pixels_ms            a 1024 px picture from received to pixels set and redraw tagged
-    register_ms          of registering; enable_ms: of importing and registering, the first time in this process
+    register_ms          of registering; enable_ms: of importing the add-on and registering it
     zip_mib
 
 Use BLENDER_USER_RESOURCES, so that it installs nothing into your own Blender.
@@ -80,7 +80,10 @@ class Watch:
 def install(options: argparse.Namespace) -> dict[str, Any]:
     import addon_utils
 
-    bpy.ops.extensions.package_install_files(filepath=str(options.zip), repo="user_default", enable_on_install=False)
+    bpy.ops.extensions.package_install_files(filepath=str(options.zip), repo="user_default", enable_on_install=True)
+    addon_utils.disable(PACKAGE)
+    for name in [name for name in sys.modules if name.startswith(PACKAGE)]:
+        del sys.modules[name]
     began = time.perf_counter()
     addon_utils.enable(PACKAGE, default_set=True)
     enabled = time.perf_counter() - began
