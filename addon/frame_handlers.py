@@ -59,7 +59,7 @@ def _stop(scene: bpy.types.Scene, reason: str, *, rendered: bool) -> None:
     live_images.alarm(scene)
     live.forget()
     session = runtime.session()
-    session.trouble = troubles.trouble(reason, troubles.START)
+    session.trouble = troubles.trouble(reason, ("", "") if session.connected else troubles.START)
     print(f"Latent Loom: {reason}", file=sys.stderr, flush=True)
     if not rendered:
         return
@@ -94,7 +94,14 @@ def _end_process() -> None:
 def after_cancel(*_arguments: object) -> None:
     global _reason
     restore()
+    if _reason and not pump.must_wait():
+        bpy.app.timers.register(_show_again, first_interval=0.5)
     _reason = ""
+
+
+def _show_again() -> None:
+    """The pink was for the render; the viewport gets its texture back when the backend has it."""
+    live.follow_all()
 
 
 def restore() -> None:
