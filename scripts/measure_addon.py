@@ -105,23 +105,14 @@ def prepare(options: argparse.Namespace) -> None:
 
 
 def show_tab() -> None:
-    """In a window: the sidebar of the 3D View at our tab, and an Image Editor with the preview beside it."""
+    """In a window: the sidebar of the 3D View, and an Image Editor for the preview below it. No script may choose the
+    tab: click on Loom, or nothing is drawn that could be measured."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
                 area.spaces.active.show_region_ui = True
-                tab_of(area)
             elif area.type == "DOPESHEET_EDITOR":
                 area.type = "IMAGE_EDITOR"
-
-
-def tab_of(area: bpy.types.Area) -> None:
-    """Blender 5.2 lets no script choose a tab, so the others go."""
-    for panel in [kind for kind in bpy.types.Panel.__subclasses__() if getattr(kind, "bl_space_type", "") == "VIEW_3D"]:
-        own = panel.__name__.startswith("LOOM_PT_")
-        if getattr(panel, "bl_region_type", "") == "UI" and not own and panel.is_registered:
-            bpy.utils.unregister_class(panel)
-    area.tag_redraw()
 
 
 def pixels() -> dict[str, Any]:
@@ -230,7 +221,12 @@ def main() -> None:
     pump, ticks, draws = part("pump"), Watch(), Watch()
     tick = ticks.around(pump.tick)
     base = part("panels.base").LoomPanel
-    base.draw = draws.around(base.draw)
+    timed_draw = draws.around(base.draw)
+
+    def draw(self: Any, context: Any) -> None:  # Blender counts the arguments
+        timed_draw(self, context)
+
+    base.draw = draw
     pump.must_wait = lambda: False
     steps, began = work(options, ticks, draws, told), time.monotonic()
 
