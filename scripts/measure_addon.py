@@ -33,7 +33,7 @@ import bpy
 import numpy as np
 
 PACKAGE = "bl_ext.user_default.latent_loom"
-LIMIT_S = 900.0
+LIMIT_S, TAB_S = 900.0, 90.0
 
 
 def part(name: str) -> Any:
@@ -59,6 +59,7 @@ class Watch:
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.processor_s: list[float] = []
+        self.calls = 0
         self.on = False
 
     def around(self, call: Any) -> Any:
@@ -67,6 +68,7 @@ class Watch:
             try:
                 return call(*arguments, **named)
             finally:
+                self.calls += 1
                 if self.on:
                     self.seconds.append(time.perf_counter() - began)
                     self.processor_s.append(time.thread_time() - own)
@@ -139,6 +141,9 @@ def work(options: argparse.Namespace, ticks: Watch, draws: Watch, told: dict[str
     part("pump").open_backend()
     while not (session.connected and session.generators):
         yield
+    waits = time.monotonic()
+    while not bpy.app.background and not draws.calls and time.monotonic() - waits < TAB_S:
+        yield  # for a click on the tab
     told["device"], told["backend"] = session.device, session.backend_version
     settings = bpy.context.scene.loom
     settings.source, settings.target, settings.style_name = "stone", "mossy stone", "measured"
