@@ -9,7 +9,8 @@ output is one JSON object, also written to --out FILE:
     tick_ms, draw_ms     of each timer tick, and of each panel drawn, while a style trains with a preview at every
                          second step: median, 99th percentile, most, count; by the wall's clock, and what of it the
                          thread had the processor (on a machine with other work only that means something)
-    slider               seconds from a slider's move to the pixels set, beside the backend's own time for the picture
+    slider               from a slider's move to the pixels set, beside the backend's own time for the picture; turn_ms: of
+                         Blender's own loop meanwhile, most of it redrawing
     pixels_ms            a 1024 px picture from received to pixels set and redraw tagged
     register_ms          of registering; enable_ms: of importing the add-on and registering it
     zip_mib
@@ -168,6 +169,7 @@ def slider(options: argparse.Namespace, settings: Any) -> Iterator[None]:
     """Move a style's strength and wait for the picture, again and again."""
     live = part("live")
     own: list[float] = []
+    turns: list[float] = []
     arrived = live._arrived
 
     def note(job: Any, *rest: Any) -> None:
@@ -183,7 +185,9 @@ def slider(options: argparse.Namespace, settings: Any) -> Iterator[None]:
         began = time.perf_counter()
         settings.styles[0].strength = 0.2 + 0.6 * (number % 7) / 7 + 0.001 * number
         while live._shown.get(uid) == before or len(own) == count:
+            turned = time.perf_counter()
             yield
+            turns.append(time.perf_counter() - turned)
         waited = time.perf_counter() - began
         if number:  # the first folds the style in
             waits.append(waited)
@@ -196,6 +200,7 @@ def slider(options: argparse.Namespace, settings: Any) -> Iterator[None]:
         "wait_ms": summary(waits),
         "backend_ms": summary(own[1:]),
         "over_1.5x_ms": summary(extra),
+        "turn_ms": summary(turns),
         "ratio_median": round(float(np.median(ratios)), 2),
     }
 
