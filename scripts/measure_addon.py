@@ -9,8 +9,8 @@ output is one JSON object, also written to --out FILE:
     tick_ms, draw_ms     of each timer tick, and of each panel drawn, while a style trains with a preview at every
                          second step: median, 99th percentile, most, count; by the wall's clock, and what of it the
                          thread had the processor (on a machine with other work only that means something)
-    slider               from a slider's move to the pixels set, beside the backend's own time for the picture; turn_ms: of
-                         Blender's own loop meanwhile, most of it redrawing
+    slider               from a slider's move to the pixels set, beside the backend's own time for the picture;
+                         turn_ms: of Blender's own loop meanwhile, most of it redrawing
     pixels_ms            a 1024 px picture from received to pixels set and redraw tagged
     register_ms          of registering; enable_ms: of importing the add-on and registering it
     zip_mib
