@@ -33,7 +33,7 @@ class ExemplarLatents:
         self._means = torch.stack([features[families == kind].mean(0) for kind in range(kinds)])
         rest = features - self._means[families]
         self._spread = rest.std(0).clamp_min(1e-6)
-        rest = rest / self._spread * _weights(features.shape[1])
+        rest = rest / self._spread * _weights(features)
         self._axes = torch.linalg.svd(rest, full_matrices=False).Vh[:COMPONENTS].T
         found = rest @ self._axes
         self._scales = torch.stack([found[families == kind].std(0).clamp_min(1e-3) for kind in range(kinds)])
@@ -41,7 +41,7 @@ class ExemplarLatents:
     def __call__(self, seen: Seen, families: Tensor, rng: torch.Generator) -> Tensor:
         """Latents [N, z_dim] of pictures, families [N] indices."""
         features = _features(seen)
-        rest = (features - self._means[families]) / self._spread * _weights(features.shape[1])
+        rest = (features - self._means[families]) / self._spread * _weights(features)
         found = (rest @ self._axes / self._scales[families]).clamp(-FAR, FAR)
         z = torch.randn(len(found), self.z_dim, generator=rng).to(found.device)
         z = z_of_kind(z, families, self.kinds)
@@ -55,7 +55,7 @@ def _features(seen: Seen) -> Tensor:
     return torch.cat([seen.embedding, colours], 1)
 
 
-def _weights(count: int) -> Tensor:
-    weights = torch.ones(count)
+def _weights(features: Tensor) -> Tensor:
+    weights = torch.ones(features.shape[1], device=features.device)
     weights[-6:] = COLOUR
     return weights

@@ -1,11 +1,12 @@
 """The recipe of the built-in texture generator: `latent-loom train generator`.
 
-A small StyleGAN2, circular in both axes, to whose constant a random map is added: the constant is what courses of
-bricks and weaves hold on to, and the map makes every place of a large texture another one. It learns the unweathered
-procedural materials, each family as one kind of latent (`stylegan2.latents.kind_of`); conditions are left for prompts
-to add. The discriminator is told the family, and looks through the built-in CLIP's frozen token maps.
+A small StyleGAN2, circular in both axes, that learns the unweathered procedural materials; conditions are left for
+prompts to add. The discriminator looks through the built-in CLIP's frozen token maps. There are two designs:
 
-It is trained at half its size first, and grown (decision 0014).
+    surfaces  the one that is shipped: no constant but one vector and a random map, so that it has no places and grows
+              to any size without repeating; families are mixed
+    kinds     under trial (decision 0014): each family is one kind of latent (`stylegan2.latents.kind_of`), a small
+              constant beside the map is what courses of bricks hold on to, and latents are those of real pictures
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ from .samples import renders
 from .zero_shot import ZeroShot
 
 LICENCE = "CC0-1.0"
-CHANNELS = (128, 128, 96, 64, 32, 16, 8)
-"""Feature channels at 4, 8, ..., 256 px."""
+DESIGNS = ("surfaces", "kinds")
+SIZES = (64, 128, 256)
 SAMPLE = 1536
 """Pictures by which the latents of pictures are fitted."""
 FIRST_CONSTANT = 0.1
@@ -48,24 +49,25 @@ FIRST_COLOURS = 0.15
 """The same of the ToRGBs' weights."""
 
 
-def architecture(size: int) -> GeneratorConfig:
-    """Of the built-in generator, at one of its sizes."""
+def architecture(design: str, size: int) -> GeneratorConfig:
+    """Of the built-in generator, in one of its designs and sizes."""
+    blocks = size.bit_length() - 2
+    common: dict[str, Any] = {"z_dim": 64, "resolution": size, "mapping_layers": 4, "input_map": 1.0, "tile": "xy"}
+    if design == "surfaces":
+        return GeneratorConfig(w_dim=64, channels=(96, 96, 80, 48, 24, 16, 8)[:blocks], const_size=1, **common)
     return GeneratorConfig(
-        z_dim=64,
         w_dim=96,
-        resolution=size,
-        channels=CHANNELS[: size.bit_length() - 2],
-        mapping_layers=4,
+        channels=(128, 128, 96, 64, 32, 16, 8)[:blocks],
         mapping_lr_multiplier=1.0,  # the mapping learns the kinds of latents; at .01 it would hardly move
-        input_map=1.0,
         kinds=len(FAMILY_NAMES),
-        tile="xy",
+        **common,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorTraining:
-    """size           of the pictures: 64, 128 or 256
+    """design         surfaces | kinds
+    size            of the pictures: 64, 128 or 256
     grow_from       checkpoint of half that size to begin with (WORK/checkpoint.pt of its training)
     bank, refresh   pictures kept, and how many are made anew for each batch
     tinted          share of pictures in a named colour
@@ -75,7 +77,8 @@ class GeneratorTraining:
     """
 
     gan: GanTraining = field(default_factory=GanTraining)
-    size: int = 128
+    design: str = "surfaces"
+    size: int = 64
     grow_from: str = ""
     bank: int = 6144
     refresh: int = 2
@@ -83,8 +86,10 @@ class GeneratorTraining:
     save_every: int = 4_000
 
     def __post_init__(self) -> None:
-        if self.size not in (64, 128, 256):
-            raise BadRequest(f"The size is {self.size}; choose 64, 128 or 256.")
+        if self.design not in DESIGNS or self.size not in SIZES:
+            raise BadRequest(
+                f"There is no {self.design!r} of {self.size} px; choose {' or '.join(DESIGNS)}, of 64, 128 or 256."
+            )
         if self.grow_from and not Path(self.grow_from).is_file():
             raise BadRequest(f"There is no checkpoint {self.grow_from!r}; train half the size first and give its own.")
         if min(self.bank, self.save_every) < 1 or self.refresh < 0 or not 0 <= self.tinted <= 1:
@@ -136,10 +141,10 @@ class FamilyGuide:
         return -(self._reading.log_probabilities(embeddings)[:, 0] * labels).sum(1).mean()
 
 
-def material_batches(settings: GeneratorTraining, *, start: int, rank: int, count: int) -> Batches:
+def material_batches(settings: GeneratorTraining, *, labelled: bool, start: int, rank: int, count: int) -> Batches:
     """Endless batches of unweathered materials from a step on, one process's share: [n, 3, size, size] in [-1, 1].
 
-    With them their families [n, 17], one-hot.
+    labelled  with them come their families [n, 17], one-hot
     """
     bank = MaterialBank(
         size=settings.size,
@@ -152,17 +157,18 @@ def material_batches(settings: GeneratorTraining, *, start: int, rank: int, coun
     )
     while True:
         pictures, attributes = bank.batch(settings.gan.batch // count)
-        yield pictures, torch.eye(len(FAMILY_NAMES))[[a.family for a in attributes]]
+        yield pictures, torch.eye(len(FAMILY_NAMES))[[a.family for a in attributes]] if labelled else None
 
 
 @torch.no_grad()
 def exemplar_latents(seed: int, discriminator: Discriminator, config: GeneratorConfig) -> ExemplarLatents:
     """Latents of pictures, fitted on a sample that no step sees; at 64 px, so that they stay when a generator grows."""
     device = next(discriminator.parameters()).device
-    images, attributes = renders(SAMPLE, 64, seed + 5)
-    seen = [discriminator.look(some) for some in images.to(device).split(64)]
+    rendered, attributes = renders(SAMPLE, 64, seed + 5)
+    images = rendered.to(device)
+    seen = [discriminator.look(some) for some in images.split(64)]
     embeddings = torch.cat([some.embedding for some in seen if some.embedding is not None])
-    families = torch.tensor([a.family for a in attributes])
+    families = torch.tensor([a.family for a in attributes], device=device)
     return ExemplarLatents(Seen([], images, embeddings), families, kinds=config.kinds, z_dim=config.z_dim)
 
 
@@ -193,30 +199,31 @@ def train_generator(
     for folder in (out.parent, work):  # now, and not when an hour of training is to be saved
         folder.mkdir(parents=True, exist_ok=True)
     clip = load_clip("builtin", device)
-    maps = TokenMaps(clip)
+    maps, config = TokenMaps(clip), architecture(settings.design, settings.size)
     torch.manual_seed(settings.gan.seed)  # here: whether the CLIP was loaded before must not decide the first weights
-    config, kinds = architecture(settings.size), len(FAMILY_NAMES)
     generator = Generator(config).to(device)
     begin_small(generator)
     halvings = 2 if settings.size < 128 else 3
-    discriminator = Discriminator(maps, maps.channels, classes=kinds, patch_halvings=halvings).to(device)
+    discriminator = Discriminator(maps, maps.channels, classes=config.kinds, patch_halvings=halvings).to(device)
     # The built-in CLIP sees 64 px.
     gan = replace(settings.gan, closeups=0.5 if settings.size > 64 else 0.0)
-    latents = exemplar_latents(settings.gan.seed, discriminator, config)
-    trainer = GanTrainer(generator, discriminator, gan, guide=FamilyGuide(clip), latents=latents, processes=processes)
+    guide = FamilyGuide(clip) if config.kinds else None
+    latents = exemplar_latents(settings.gan.seed, discriminator, config) if config.kinds else None
+    trainer = GanTrainer(generator, discriminator, gan, guide=guide, latents=latents, processes=processes)
     if settings.grow_from:
         trainer.grow_from(Path(settings.grow_from))
-    about = {"licence": LICENCE, KINDS: json.dumps(FAMILY_NAMES)}
+    names = {KINDS: json.dumps(FAMILY_NAMES)} if config.kinds else {}
     run = GanRun(
         work=work,
-        keep=lambda generator: save_generator(generator, out, metadata=about),
+        keep=lambda generator: save_generator(generator, out, metadata={"licence": LICENCE} | names),
         kept_as=str(out),
         save_every=settings.save_every,
-        columns=kinds,
+        columns=config.kinds or 10,
     )
 
     def batches(start: int) -> Batches:
-        return material_batches(settings, start=start, rank=processes.rank, count=processes.count)
+        share = {"start": start, "rank": processes.rank, "count": processes.count}
+        return material_batches(settings, labelled=bool(config.kinds), **share)
 
     run.train(trainer, batches, job or Job())
     return {

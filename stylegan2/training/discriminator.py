@@ -31,6 +31,11 @@ class Seen:
     images: Tensor
     embedding: Tensor | None = None
 
+    def first(self, n: int) -> Seen:
+        """What was seen of the first n images."""
+        embedding = None if self.embedding is None else self.embedding[:n]
+        return Seen([m[:n] for m in self.maps], self.images[:n], embedding)
+
     def detached(self) -> Seen:
         return Seen([m.detach() for m in self.maps], self.images.detach())
 

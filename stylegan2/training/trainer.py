@@ -34,6 +34,8 @@ class GanTraining:
     range_weight          of the loss that keeps pictures within [-1, 1]
     guide_weight          of the loss by which a guide, where there is one, tells the generator what to make
     pair_weight           of the loss between a picture and its model, where latents are taken from models
+    models                share of the pictures that have a model, where latents are taken from models; the others are
+                          random
     adversarial_weight    of the generator's adversarial loss beside those; 0 = no discriminator, for a quick beginning
     closeups              share of the steps in which the features see a quarter of each picture, in full detail
     """
@@ -46,7 +48,8 @@ class GanTraining:
     average_images: float = 5_000
     range_weight: float = 10.0
     guide_weight: float = 1.0
-    pair_weight: float = 50.0
+    pair_weight: float = 20.0
+    models: float = 0.5
     adversarial_weight: float = 1.0
     closeups: float = 0.0
     seed: int = 0
@@ -56,6 +59,8 @@ class GanTraining:
             raise ConfigError("Give at least 1 image and a batch of 1, and a learning rate, pace and average above 0.")
         if not min(self.range_weight, self.guide_weight, self.pair_weight, self.adversarial_weight) >= 0:
             raise ConfigError("Give weights of losses of at least 0.")
+        if not 0 < self.models <= 1:
+            raise ConfigError("Give a share of models above 0 and up to 1.")
 
     @property
     def steps(self) -> int:
@@ -137,7 +142,8 @@ class GanTrainer:
         if self.guide is not None and seen.embedding is not None and labels is not None:
             g_loss = g_loss + self.settings.guide_weight * self.guide(seen.embedding, labels)
         if z is not None:
-            g_loss = g_loss + self.settings.pair_weight * paired_loss(seen, seen_real, self.rng)
+            n = self._with_models
+            g_loss = g_loss + self.settings.pair_weight * paired_loss(seen.first(n), seen_real.first(n), self.rng)
         self._g_optimizer.zero_grad(set_to_none=True)
         g_loss.backward()
         d.requires_grad_(True)
@@ -148,11 +154,18 @@ class GanTrainer:
         return {"g_loss": g_loss.item()} | losses
 
     def _latents_of(self, real: Tensor, seen: Seen | None, labels: Tensor | None) -> Tensor | None:
-        """The latents of whole pictures, also where only a close-up of them was looked at."""
+        """The latents of whole pictures, also where only a close-up of them was looked at; random ones for the rest."""
         if self.latents is None or labels is None:
             return None
-        seen = self.discriminator.look(real) if seen is None else seen
-        return self.latents(seen, labels.argmax(1), self.rng)
+        n, kinds = self._with_models, labels.argmax(1)
+        seen = self.discriminator.look(real[:n]) if seen is None else seen.first(n)
+        z = torch.randn(len(real), self.generator.config.z_dim, generator=self.rng).to(real.device)
+        return torch.cat([self.latents(seen, kinds[:n], self.rng), z[n:]])
+
+    @property
+    def _with_models(self) -> int:
+        """How many of a batch's pictures have a model."""
+        return max(1, round(self.batch * self.settings.models))
 
     def _update_discriminator(self, real: Seen, fake: Seen, labels: Tensor | None) -> dict[str, float]:
         d = self.discriminator

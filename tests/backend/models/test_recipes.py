@@ -5,24 +5,27 @@ import torch
 from latent_loom.backend.adaptation.clip import load_clip
 from latent_loom.backend.errors import BadRequest, Cancelled
 from latent_loom.backend.job import Job
+from latent_loom.backend.models import train_generator as recipe_module
 from latent_loom.backend.models.clip_trainer import contrastive_loss
+from latent_loom.backend.models.kinds import kind_names
 from latent_loom.backend.models.train_clip import ClipTraining
 from latent_loom.backend.models.train_generator import GeneratorTraining, TokenMaps, train_generator
 from latent_loom.stylegan2.checkpoints import load_generator
+from latent_loom.stylegan2.checkpoints.native import read_header
 from latent_loom.stylegan2.errors import ConfigError
 from latent_loom.stylegan2.training.trainer import GanTraining
 
 
 def test_the_generators_recipe_leaves_weights_a_sheet_and_a_checkpoint_and_goes_on_from_it(tmp_path):
     def settings(images: int) -> GeneratorTraining:
-        return GeneratorTraining(gan=GanTraining(images=images, batch=2), size=64, bank=64, refresh=0, save_every=4)
+        return GeneratorTraining(gan=GanTraining(images=images, batch=2), bank=64, refresh=0, save_every=4)
 
     out, work, seen = tmp_path / "g.safetensors", tmp_path / "work", []
     card = train_generator(settings(4), out, work, Job(seen.append))
     assert card["images"] == 4 and [p.done for p in seen] == [1, 2]
     assert sorted(p.name for p in work.iterdir()) == ["checkpoint.pt", "sheet-0000004.png"]
     first = load_generator(out)
-    assert first.config.tile == "xy" and first.config.kinds == 17
+    assert first.config.tile == "xy" and first.config.const_size == 1
     seen.clear()
     train_generator(settings(8), out, work, Job(seen.append))
     assert [p.done for p in seen] == [3, 4]
@@ -33,22 +36,25 @@ def test_the_generators_recipe_leaves_weights_a_sheet_and_a_checkpoint_and_goes_
     assert out.read_bytes() == trained
 
 
-def test_the_recipe_grows_from_a_checkpoint_of_half_the_size(tmp_path):
+def test_the_design_with_kinds_grows_from_a_checkpoint_of_half_the_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe_module, "SAMPLE", 128)
+
     def settings(size: int, grow_from: str = "") -> GeneratorTraining:
-        gan = GanTraining(images=2, batch=2)
-        return GeneratorTraining(gan=gan, size=size, grow_from=grow_from, bank=64, refresh=0, save_every=2)
+        gan, common = GanTraining(images=2, batch=2), {"bank": 64, "refresh": 0, "save_every": 2}
+        return GeneratorTraining(design="kinds", gan=gan, size=size, grow_from=grow_from, **common)
 
     train_generator(settings(64), tmp_path / "half.safetensors", tmp_path / "half")
     checkpoint = str(tmp_path / "half" / "checkpoint.pt")
     train_generator(settings(128, checkpoint), tmp_path / "whole.safetensors", tmp_path / "whole")
     half, whole = (load_generator(tmp_path / f"{name}.safetensors") for name in ("half", "whole"))
-    assert whole.config.resolution == 128
+    assert whole.config.resolution == 128 and whole.config.kinds == 17
+    assert kind_names(read_header(tmp_path / "whole.safetensors"))[5] == "brick"
     a, b = half.synthesis.b8.conv1.weight, whole.synthesis.b8.conv1.weight
     assert torch.allclose(a, b, atol=0.05), "one step away"
 
 
 def test_a_cancelled_recipe_stops_after_the_step_it_is_in(tmp_path):
-    settings = GeneratorTraining(gan=GanTraining(images=100, batch=2), size=64, bank=64, refresh=0, save_every=2)
+    settings = GeneratorTraining(gan=GanTraining(images=100, batch=2), bank=64, refresh=0, save_every=2)
     with pytest.raises(Cancelled):
         train_generator(settings, tmp_path / "g.safetensors", tmp_path / "work", Job(cancelled=lambda: True))
     assert (tmp_path / "work" / "checkpoint.pt").exists()
@@ -78,6 +84,7 @@ def test_token_maps_leave_no_hook_on_the_clip_that_others_share():
         (GanTraining, {"learning_rate": 0.0}),
         (GanTraining, {"range_weight": -1.0}),
         (GeneratorTraining, {"size": 96}),
+        (GeneratorTraining, {"design": "places"}),
         (GeneratorTraining, {"grow_from": "nowhere.pt"}),
         (GeneratorTraining, {"bank": 0}),
         (GeneratorTraining, {"tinted": 1.5}),

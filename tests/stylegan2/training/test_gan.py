@@ -10,6 +10,7 @@ from latent_loom.stylegan2.errors import CheckpointError
 from latent_loom.stylegan2.latents import kind_of
 from latent_loom.stylegan2.networks import Generator
 from latent_loom.stylegan2.ops.resample import upsample
+from latent_loom.stylegan2.training import trainer as trainer_module
 from latent_loom.stylegan2.training.discriminator import (
     Discriminator,
     discriminator_loss,
@@ -152,6 +153,28 @@ def test_a_guide_pulls_pictures_where_their_labels_say(tmp_path):
     with torch.no_grad():
         red = torch.stack([trainer.fakes(labels)[:, 0].mean((1, 2)) for _ in range(16)]).mean(0)
     assert red[1::2].min() - red[::2].max() > 0.3
+
+
+def test_half_of_the_pictures_have_models_and_the_others_are_random(monkeypatch):
+    trainer = make_trainer(config=dataclasses.replace(CONFIG, kinds=2))
+    compared, mapped = [], []
+    trainer.latents = lambda seen, kinds, rng: torch.full((len(kinds), 4), 7.0)
+    monkeypatch.setattr(
+        trainer_module, "paired_loss", lambda made, real, rng: compared.append(made) or 0 * made.images.sum()
+    )
+    mapping = trainer.generator.mapping.forward
+    monkeypatch.setattr(trainer.generator.mapping, "forward", lambda z, labels: mapped.append(z) or mapping(z, labels))
+    trainer.step(next(reals()), torch.eye(2)[[0, 1, 0, 1]])
+    assert len(compared[0].images) == 2
+    assert (mapped[0][:2] == 7).all() and not (mapped[0][2:] == 7).any()
+
+
+def test_without_an_adversarial_loss_the_discriminator_stays_as_it_is():
+    trainer = make_trainer()
+    trainer.settings = dataclasses.replace(trainer.settings, adversarial_weight=0.0)
+    before = copy.deepcopy(trainer.discriminator.state_dict())
+    assert set(trainer.step(next(reals()))) == {"g_loss"}
+    assert all(torch.equal(v, before[k]) for k, v in trainer.discriminator.state_dict().items())
 
 
 def test_a_grown_generator_begins_with_the_pictures_of_the_smaller_one_enlarged(tmp_path):
