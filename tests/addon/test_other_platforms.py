@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from loom_extension.addon import child, folders, machine, windows_job
-from loom_extension.protocol import access_list, connection_file
+from loom_extension.protocol import access_list, connection_file, private_file
 from loom_extension.protocol.connection_file import ConnectionInfo
 
 WINDOWS = {"SYSTEMROOT": r"C:\Windows", "USERNAME": "ann", "USERDOMAIN": "STUDIO"}
@@ -109,7 +109,7 @@ def test_an_access_list_that_cannot_be_made_is_an_error_and_leaves_no_file(tmp_p
     def refuse(path):
         raise OSError("no")
 
-    monkeypatch.setattr(connection_file, "close_to_others", refuse)
+    monkeypatch.setattr(private_file, "close_to_others", refuse)
     with pytest.raises(OSError):
         connection_file.write(info(), tmp_path / "connection.json")
     assert list(tmp_path.iterdir()) == []
@@ -117,7 +117,7 @@ def test_an_access_list_that_cannot_be_made_is_an_error_and_leaves_no_file(tmp_p
 
 def test_the_token_is_written_only_after_the_file_is_closed_to_others(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(connection_file, "close_to_others", lambda path: seen.append(path.read_text()))
+    monkeypatch.setattr(private_file, "close_to_others", lambda path: seen.append(path.read_text()))
     connection_file.write(info(), tmp_path / "connection.json")
     assert seen == [""]
 

@@ -35,10 +35,14 @@ def test_maps_tiles_formats_and_seeds_are_those_of_the_textures():
 
 
 def test_the_add_on_offers_the_methods_and_sizes_that_there_are():
-    tree = ast.parse((Path(__file__).parents[3] / "addon" / "settings.py").read_text(encoding="utf-8"))
-    (methods,) = (n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "METHODS")
+    settings = Path(__file__).parents[3] / "addon" / "settings"
+    adapting, texture = (
+        ast.parse((settings / f"{name}.py").read_text(encoding="utf-8")) for name in ("adapt", "texture")
+    )
+    assigned = (n for n in adapting.body if isinstance(n, ast.Assign))
+    (methods,) = (n.value for n in assigned if isinstance(n.targets[0], ast.Name) and n.targets[0].id == "METHODS")
     assert {name for name, _, _ in ast.literal_eval(methods)} == {"auto", *METHOD_NAMES}
-    fields = {n.target.id: n.annotation for n in ast.walk(tree) if isinstance(n, ast.AnnAssign)}
+    fields = {n.target.id: n.annotation for n in ast.walk(texture) if isinstance(n, ast.AnnAssign)}
     for name in ("width", "height"):
         limits = {k.arg: k.value.value for k in fields[name].keywords if k.arg in ("min", "max")}
         assert limits == {"min": SMALLEST_PX, "max": LARGEST_PX}

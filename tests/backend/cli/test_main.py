@@ -16,6 +16,8 @@ from latent_loom.backend.errors import Cancelled, NotFound
 COMMANDS = (
     "demo",
     "serve",
+    "keys",
+    "top",
     "adapt",
     "generate",
     "directions",
@@ -28,12 +30,13 @@ COMMANDS = (
     "import",
     "export",
     "models",
+    "seeds",
     "styles",
     "train",
     "bench",
     "doctor",
 )
-HAND_ON = {"train", "bench"}  # their subjects take the options
+HAND_ON = {"train", "bench", "keys"}  # their subjects take the options
 
 
 def subparsers() -> dict[str, argparse.ArgumentParser]:
