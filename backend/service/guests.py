@@ -20,6 +20,8 @@ def refusal(user: str, type: str, params: Mapping[str, Any]) -> str | None:
         return "Only its owner ends this backend; close your connection instead."
     if type == "import" and params.get("url") is not None:
         return "This backend fetches addresses for its owner alone; ask him to import the file."
+    if type in ("fetch_clip", "delete_clip", "delete_generator"):
+        return "What models this backend has is its owner's choice; ask him."
     if type == "asset_library" and (params.get("blender") is not None or params.get("addon") is not None):
         return "Which program runs on the backend's machine is its owner's choice; ask without `blender` and `addon`."
     if type == "batch" and params.get("detach"):

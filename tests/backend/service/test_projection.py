@@ -101,7 +101,7 @@ def test_names_that_nothing_has_are_told_before_the_work(ask):
     with pytest.raises(NotFound, match="no picture"):
         ask("project", QUICK | {"file": "/nowhere/a.png"})
     with pytest.raises(NotFound, match="no style"):
-        ask("project", QUICK | {"styles": [["mossy", 1.0]]}, {"picture": PICTURE})
+        ask("project", QUICK | {"styles": [["nowhere", 1.0]]}, {"picture": PICTURE})
     with pytest.raises(NotFound, match="no generator"):
         ask("project", QUICK | {"generator": "none"}, {"picture": PICTURE})
     ask("keep", {"seed": 1, "name": "wall", "generator": "small"})
