@@ -84,8 +84,12 @@ def arithmetic(settings: dict[str, Any]) -> dict[str, int]:
 def random_clip(device: str) -> Any:
     import open_clip
 
+    before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # that it has no weights is the point
-    model = open_clip.create_model(ARCHITECTURE, device=device)
+    try:
+        model = open_clip.create_model(ARCHITECTURE, device=device)
+    finally:
+        logging.disable(before)
     return model.eval().requires_grad_(False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ...stylegan2.seeds import SEED_LIMIT
@@ -65,10 +65,9 @@ class Variation:
 
     def varied(self) -> dict[str, Any]:
         """The settings that are not at their defaults, but for psi, JSON-able: for a picture's record."""
-        plain = asdict(self)
-        return {
-            f.name: plain[f.name] for f in fields(Variation) if f.name != "psi" and getattr(self, f.name) != f.default
-        }
+        # not `asdict`: an item of a batch holds thousands of seeds, and each of its pictures asks
+        settings = {f.name: (getattr(self, f.name), f.default) for f in fields(Variation) if f.name != "psi"}
+        return {name: value for name, (value, default) in settings.items() if value != default}
 
 
 def split_direction(name: str) -> tuple[int, str]:

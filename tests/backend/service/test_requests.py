@@ -16,6 +16,7 @@ from latent_loom.backend.service.handlers import (
     context,
     kept,
     mining,
+    own_models,
     reporting,
     style_files,
 )
@@ -57,6 +58,11 @@ SETTINGS = {
     "textures": (context.Nothing,),
     "delete_texture": (kept.TextureName,),
     "free": (context.Nothing,),
+    "fetch_clip": (own_models.Named,),
+    "delete_clip": (own_models.Named,),
+    "delete_generator": (own_models.Named,),
+    "train_generator": (own_models.TrainRequest,),
+    "disk": (context.Nothing,),
     "report_style": (reporting.ReportRequest,),
 }
 

@@ -130,7 +130,7 @@ def test_pings_and_lists_are_answered_while_the_device_works(client, kind):
         client.ping()
         while not any(type(event).__name__ == "Ponged" for event in client.poll(10.0)):
             pass
-    assert client.request("styles", {}, timeout_s=30).value == {"styles": []}
+    assert isinstance(client.request("styles", {}, timeout_s=30).value["styles"], list)
     assert [job["id"] for job in running(client)] == [id]
 
 

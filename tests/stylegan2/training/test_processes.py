@@ -22,7 +22,7 @@ assert processes.mean(torch.tensor(float(processes.rank))) == 0.5
 assert processes.any(processes.rank == 1) and not processes.any(False)
 config = GeneratorConfig(z_dim=4, w_dim=4, resolution=16, channels=(6, 6, 6), mapping_layers=1, tile="xy")
 torch.manual_seed(0)
-discriminator = Discriminator(lambda images: [images], [3], head_width=8, patch_width=4)
+discriminator = Discriminator(lambda images: ([images], None), [3], head_width=8, patch_width=4)
 trainer = GanTrainer(
     Generator(config), discriminator, GanTraining(images=12, batch=4),
     augmentation=Augmentation(wraps=True, p=0.5), processes=processes,
