@@ -226,11 +226,11 @@ def _items(number: int, common: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     lists = {SEVERAL[key]: values.pop(key) for key in SEVERAL if key in values}
     template = values.pop("naming", None)
     for chosen in itertools.product(*lists.values()):
-        one = values | dict(zip(lists, chosen, strict=True))
+        settled = values | dict(zip(lists, chosen, strict=True))
         try:
-            yield _item(number, one, template, record)
+            yield _item(number, settled, template, record)
         except BadRequest as error:
-            key = _at_fault(number, one, template, str(error))
+            key = _at_fault(number, settled, template, str(error))
             at = _written(entry, key)
             table = "items" if at or not key else "defaults"
             raise BatchFileError(
