@@ -194,9 +194,8 @@ def _reckoned(
     reckoned["adapt"] = [
         {"name": one.asked.name, "iterations": one.settings.iterations, "there": one.is_there} for one in adaptations
     ]
-    reckoned["missing"] = [
-        line
-        for line in reckoned["missing"]
-        if not any(line.startswith(f"There is no style called {one.asked.name!r}") for one in adaptations)
-    ]
+    of_those_to_come = tuple(
+        f"{begin} {one.asked.name!r}" for one in adaptations for begin in ("There is no style called", "The style")
+    )  # the second: a style of that name comes with the program, for another generator
+    reckoned["missing"] = [line for line in reckoned["missing"] if not line.startswith(of_those_to_come)]
     return reckoned
