@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,13 @@ class BatchItem:
     """settings  what is made
     naming    template of the files' paths (`naming.file_name`); None = NAME-SEED_MAP
     record    of a manifest's line that is to be repeated: what its picture was made from
+    entry     number of the [[items]] that it comes from; several may come from one
     """
 
     settings: GenerateSettings
     naming: str | None = None
     record: Mapping[str, Any] | None = None
+    entry: int = 1
 
     def files(self, seed: Source, strength: float | None) -> dict[str, str]:
         """Map -> path of one texture, below the output folder."""
@@ -81,28 +83,31 @@ class BatchSettings:
         for number, (item, seed, strength) in enumerate(self.textures(), start=1):
             for file in item.files(seed, strength).values():
                 if taken.setdefault(file.casefold(), number) != number:
-                    raise BadRequest(self._collision(file))
+                    raise self._collision(file)
         folders = {f"{path}/" for file in taken for path in itertools.accumulate(file.split("/")[:-1], "{}/{}".format)}
         for folder in folders:
             if folder[:-1] in taken:
                 raise BadRequest(f"{folder[:-1]!r} would be a file and a folder; give them different names.")
 
-    def _collision(self, file: str) -> str:
+    def _collision(self, file: str) -> BatchFileError:
         writers = [
-            number
-            for number, item in enumerate(self.items, start=1)
+            item.entry
+            for item in self.items
             for seed, strength in item.settings.textures
             if file.casefold() in (name.casefold() for name in item.files(seed, strength).values())
         ]
-        if len(set(writers)) == 1:
-            return (
-                f"Item {writers[0]} would write {file!r} for more than one texture or map; use {{seed}} and {{map}}"
-                " (and {strength}) in its naming."
+        entries = sorted(set(writers))
+        if len(entries) == 1:
+            told = (
+                f"Item {entries[0]} would write {file!r} for more than one texture or map; tell them apart in its "
+                "naming, like {name}-{style}-{size}-{strength}-{seed}_{map}."
             )
-        return (
-            f"Items {writers[0]} and {writers[1]} would both write {file!r}; give them different names or seeds, or "
-            "tell them apart in the naming, like {name}-{size}-{seed}_{map}."
-        )
+        else:
+            told = (
+                f"Items {entries[0]} and {entries[1]} would both write {file!r}; give them different names or seeds, "
+                "or tell them apart in the naming, like {name}-{size}-{seed}_{map}."
+            )
+        return BatchFileError(told, "items", entries[-1])
 
     def textures(self) -> Iterator[tuple[BatchItem, Source, float | None]]:
         """(item, seed, strength) of every texture, in order."""
@@ -135,6 +140,7 @@ class BatchSettings:
                 raise BatchFileError(
                     f"The batch's {table} must be a list of tables: write [[{table}]] before each.", table
                 )
+        _check_names(adapt)
         common = _values("defaults", 1, defaults, DEFAULT_KEYS)
         made = [one for number, item in enumerate(items, start=1) for one in _items(number, common, item)]
         return cls(items=tuple(made), adapt=tuple(dict(entry) for entry in adapt))
@@ -143,10 +149,19 @@ class BatchSettings:
     def from_file(cls, path: Path | str) -> BatchSettings:
         """Raises NotFound, or BadRequest with file, line, key and what to write there."""
         file = read_batch_file(path)
-        try:
+        with file.telling():
             return cls.from_mapping(file.jobs)
-        except BadRequest as error:
-            raise file.told(error) from error
+
+
+def _check_names(adapt: Sequence[Mapping[str, Any]]) -> None:
+    """Before the first is trained: the second style of a name would be refused when it is written."""
+    names = [entry.get("name") for entry in adapt]
+    for number, name in enumerate(names, start=1):
+        if name is not None and name in names[: number - 1]:
+            raise BatchFileError(
+                f"[[adapt]] {number} would make the style {name!r} a second time; give it another name.",
+                "adapt", number, "name",
+            )  # fmt: skip
 
 
 class _blamed:  # noqa: N801  used as a statement
@@ -178,6 +193,7 @@ def _values(table: str, number: int, entry: Mapping[str, Any], known: tuple[str,
 
 def _value(key: str, value: Any) -> Any:
     if key in SEVERAL:
+        value = [value] if isinstance(value, str) else value  # a cell of a CSV file
         if not isinstance(value, list | tuple) or not value:
             raise BadRequest(f'{value!r} is not a list; write several values like ["a", "b"], or use {SEVERAL[key]!r}.')
         return [_value(SEVERAL[key], one) for one in value]
@@ -209,12 +225,41 @@ def _items(number: int, common: Mapping[str, Any], entry: Mapping[str, Any]) -> 
             values.pop(several, None)  # the item's own value goes before the defaults' list
     lists = {SEVERAL[key]: values.pop(key) for key in SEVERAL if key in values}
     template = values.pop("naming", None)
-    with _blamed("items", number, None, f"[[items]] {number}: "):
-        for chosen in itertools.product(*lists.values()):
-            settings = _settings(values | dict(zip(lists, chosen, strict=True)))
-            item = BatchItem(settings=settings, naming=template, record=record)
-            item.files(*settings.textures[0])  # the naming must suit it
-            yield item
+    for chosen in itertools.product(*lists.values()):
+        settled = values | dict(zip(lists, chosen, strict=True))
+        try:
+            yield _item(number, settled, template, record)
+        except BadRequest as error:
+            key = _at_fault(number, settled, template, str(error))
+            at = _written(entry, key)
+            table = "items" if at or not key else "defaults"
+            raise BatchFileError(
+                f"[[items]] {number}: {error}", table, number if table == "items" else 1, at or key
+            ) from error
+
+
+def _item(number: int, values: Mapping[str, Any], template: str | None, record: Mapping[str, Any] | None) -> BatchItem:
+    item = BatchItem(settings=_settings(dict(values)), naming=template, record=record, entry=number)
+    item.files(*item.settings.textures[0])  # the naming must suit it
+    return item
+
+
+def _at_fault(number: int, values: Mapping[str, Any], template: str | None, said: str) -> str | None:
+    """The key without which `said` would not be; None where none alone is at fault."""
+    without = [(key, {k: v for k, v in values.items() if k != key}, template) for key in values]
+    for key, rest, naming_too in [*without, ("naming", values, None)]:
+        try:
+            _item(number, rest, naming_too, None)
+        except BadRequest as error:
+            if str(error) == said:
+                continue
+        return key
+    return None
+
+
+def _written(entry: Mapping[str, Any], key: str | None) -> str | None:
+    """How `key` is spelled in an entry: `styles` or `each` for "style"; None where it is not there."""
+    return next((one for one in entry if key in (one, SYNONYMS.get(one), SEVERAL.get(one))), None)
 
 
 def _settings(values: dict[str, Any]) -> GenerateSettings:

@@ -21,17 +21,18 @@ too: each of its lines makes its file again.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadRequest, NotFound
+from ..errors import AlreadyExists, BadRequest, LoomError, NotFound
 from .manifest import item_of_record
 
 SUFFIXES = (".toml", ".csv", ".jsonl")
@@ -58,10 +59,19 @@ class BatchFile:
     jobs: dict[str, Any]
     line: Lines = field(repr=False)
 
-    def told(self, error: BadRequest) -> BadRequest:
+    def told(self, error: BadRequest | AlreadyExists) -> LoomError:
         """The error with the file's name, and the line where that is known."""
         at = self.line(error.table, error.number, error.key) if isinstance(error, BatchFileError) else None
-        return BadRequest(f"{self.path.name}{f', line {at}' if at else ''}: {error}")
+        kind = AlreadyExists if isinstance(error, AlreadyExists) else BadRequest
+        return kind(f"{self.path.name}{f', line {at}' if at else ''}: {error}")
+
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """What is refused inside is told with the file's name, and the line where that is known."""
+        try:
+            yield
+        except (BadRequest, AlreadyExists) as error:
+            raise self.told(error) from error
 
 
 def read_batch_file(path: Path | str) -> BatchFile:

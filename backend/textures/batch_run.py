@@ -227,6 +227,8 @@ class _Run:
         for future in [one for one in self._under_way if one in done]:
             with contextlib.suppress(Exception):
                 self._note(self._under_way.pop(future), future.result())
+                self.done += 1
+        self.state.update(done=self.done, written=self.written)
 
     def _told(self, error: Exception) -> str:
         """What is wrong, in a sentence. What the next texture would meet too is raised: the disk, a cancel."""

@@ -73,8 +73,10 @@ def open_folder(out: Path | str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = part_beside(folder / "probe")
-        probe.write_bytes(b"?")
-        probe.unlink()
+        try:
+            probe.write_bytes(b"?")
+        finally:
+            probe.unlink(missing_ok=True)  # of a full disk an empty one stays
     except FileExistsError as error:
         raise CannotWrite(f"{str(out)!r} is a file, not a folder; choose another output folder.") from error
     except OSError as error:
@@ -113,9 +115,9 @@ def writing_atomic(path: Path) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
-def sweep_parts(folder: Path) -> None:
-    """Remove what killed processes left. Only for a folder that nobody else is writing to."""
-    for part in folder.glob(f".*{_PART}"):
+def sweep_parts(folder: Path, stem: str = "") -> None:
+    """Remove what killed processes left of files whose names begin with `stem`. Only where nobody else writes those."""
+    for part in folder.glob(f".{stem}*{_PART}"):
         part.unlink(missing_ok=True)
 
 

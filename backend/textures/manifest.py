@@ -171,7 +171,9 @@ def item_of_record(record: dict[str, Any]) -> dict[str, Any]:
     """The item of a batch that makes the file of a manifest's line again. Raises BadRequest."""
     try:
         if record["version"] != VERSION:
-            raise BadRequest(f"This line is of another version (format {record['version']!r}, not {VERSION}).")
+            raise BadRequest(
+                f"This line is of another version (format {record['version']!r}, not {VERSION}); use that version."
+            )
         made_from = _made_from(record)
         values = {key: value for key, value in made_from.items() if key not in _ORIGIN}
         seed, path = values.pop("seed"), Path(record["file"])

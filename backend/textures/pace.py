@@ -87,7 +87,7 @@ def place_frames(
     moving = frames - sum(holds) - (0 if loop else 1)
     if moving < spans:
         raise BadRequest(
-            f"{frames} frames are too few for {spans} ways and {sum(holds)} held frames; give at least "
+            f"{frames} frames are too few for {sum(holds)} held frames and one on each way; give at least "
             f"{frames - moving + spans}."
         )
     lengths = [arc.length(key / spans) for key in range(spans + 1)]

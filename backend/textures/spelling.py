@@ -39,7 +39,9 @@ def _style(value: Any) -> tuple[str, float]:
 
 
 def seeds(value: Any) -> tuple[int, ...]:
-    """7, "0-3,7" or [0, 1, 2] -> (0, 1, 2, ...)."""
+    """7, "0-3,7", ["0-3", "7"] or [0, 1, 2] -> (0, 1, 2, ...)."""
+    if isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
+        return seeds(",".join(value))  # several in a cell of a CSV file
     if _is_whole(value):
         return (value,)
     if isinstance(value, list | tuple) and all(_is_whole(seed) for seed in value):

@@ -24,7 +24,7 @@ from ..errors import AlreadyExists, BadRequest
 from ..job import Job, Progress
 from .canvas import plan_canvas
 from .deep import eight_bit
-from .files import canonical_json, frame_name, is_picture, open_folder, write_atomic, write_picture
+from .files import canonical_json, frame_name, is_picture, open_folder, sweep_parts, write_atomic, write_picture
 from .generate import announce, picture_record, picture_set, render
 from .keys import Key
 from .look import Look, StyleList, check_choice, check_seeds
@@ -159,6 +159,8 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
         if isinstance(seed, str) and varied.kept(seed).offsets:
             raise BadRequest(f"The texture {seed!r} lies in StyleSpace, where no walk goes; project it to w or w+.")
     _claim(folder, settings, origin)
+    sweep_parts(folder, "frame-")
+    sweep_parts(folder, "walk.")
     curve = latent_curve(varied, settings)
     styled_at = generator_along(store, generator, settings.key_styles, loop=settings.loop)
     times = frame_times(varied, curve, styled_at, settings, job)

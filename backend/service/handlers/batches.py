@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -57,12 +58,18 @@ class BatchRequest(Folder):
 
 def batch(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     from ...textures.batch import BatchSettings
+    from ...textures.batch_file import read_batch_file
     from ...textures.batch_run import run_batch
 
     (asked,) = parse("batch", params, BatchRequest)
     began_s = time.monotonic()
-    settings = BatchSettings.from_file(asked.file) if asked.file else BatchSettings.from_mapping(asked.jobs)
-    adaptations = [_Adaptation(context, entry, resume=asked.resume) for entry in settings.adapt]
+    file = read_batch_file(asked.file) if asked.file else None
+    with file.telling() if file else contextlib.nullcontext():
+        settings = BatchSettings.from_mapping(file.jobs if file else asked.jobs)
+        adaptations = [
+            _Adaptation(context, number, entry, resume=asked.resume)
+            for number, entry in enumerate(settings.adapt, start=1)
+        ]
     if asked.dry_run:
         return Answer(value=_reckoned(context, settings, adaptations, asked, job))
     if asked.detach:
@@ -120,18 +127,26 @@ def batch_cancel(context: Context, params: Mapping, arrays: Mapping, job: Job) -
 class _Adaptation:
     """One [[adapt]] of a batch, checked: whether its style is there, is to be made, or has a name that is taken."""
 
-    def __init__(self, context: Context, params: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, context: Context, number: int, params: Mapping[str, Any], *, resume: bool) -> None:
         from ...adaptation.presets import with_preset
         from ...adaptation.settings import AdaptSettings
+        from ...models.store import check_name
+        from ...textures.batch_file import BatchFileError
 
         self.context, self.params = context, params
         where = f"[[adapt]] {params.get('name', '')!r}"
+        preset = params.get("preset")
         try:
-            self.asked, self.settings = parse(
-                "adapt", with_preset(params.get("preset"), params), AdaptRequest, AdaptSettings
-            )
+            merged = with_preset(preset if isinstance(preset, str) else None, params)  # `parse` tells the others
+            self.asked, self.settings = parse("adapt", merged, AdaptRequest, AdaptSettings)
+            check_name(self.asked.name)
+            for name in ("images", "source_images"):
+                for path in getattr(self.settings, name):
+                    if not path.is_file():
+                        raise BadRequest(f"{name}: there is no picture {str(path)!r}; check the path.")
         except BadRequest as error:
-            raise BadRequest(f"{where}: {error}") from error
+            key = next((key for key in params if re.search(rf"\b{re.escape(str(key))}\b", str(error))), None)
+            raise BatchFileError(f"{where}: {error}", "adapt", number, key) from error
         there = {entry.name: entry for entry in context.store.styles() if not entry.builtin}
         entry = there.get(self.asked.name)
         self.is_there = entry is not None and self._made(entry.info)
@@ -179,7 +194,8 @@ def _reckoned(
     reckoned["adapt"] = [
         {"name": one.asked.name, "iterations": one.settings.iterations, "there": one.is_there} for one in adaptations
     ]
-    reckoned["missing"] = [
-        line for line in reckoned["missing"] if not any(f"{one.asked.name!r}" in line for one in adaptations)
-    ]
+    of_those_to_come = tuple(
+        f"{begin} {one.asked.name!r}" for one in adaptations for begin in ("There is no style called", "The style")
+    )  # the second: a style of that name comes with the program, for another generator
+    reckoned["missing"] = [line for line in reckoned["missing"] if not line.startswith(of_those_to_come)]
     return reckoned

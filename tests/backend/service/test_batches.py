@@ -68,6 +68,22 @@ def test_an_adaptation_that_cannot_be_meant_is_refused_before_anything_is_made(a
     assert not (tmp_path / "set").exists()
 
 
+def test_a_file_s_adaptation_is_refused_with_file_and_line(ask, tmp_path):
+    file = tmp_path / "jobs.toml"
+    for wrong, sentence in (
+        ('sauce = "x"', r"^jobs.toml, line 8: \[\[adapt\]\] 'b': .*did you mean 'source'"),
+        ('iterations = "many"', r"^jobs.toml, line 8: \[\[adapt\]\] 'b': .*iterations"),
+        ("preset = 3", r"^jobs.toml, line 8: .*preset must be"),
+        ('images = ["nope.png"]', r"^jobs.toml, line 8: .*no picture .*nope.png"),
+        ('name = "b/c"', r"^jobs.toml, line 6: .*not a name"),
+    ):
+        whole = 'source = "stone"\ntarget = "mossy stone"\n'
+        second = wrong if wrong.startswith("name") else f'name = "b"\n# why\n{wrong}'
+        file.write_text(f'[[adapt]]\nname = "a"\n{whole}[[adapt]]\n{second}\n{whole}[[items]]\nname = "a"\n')
+        with pytest.raises(BadRequest, match=sentence):
+            ask("batch", file=str(file), out=str(tmp_path / "set"))
+
+
 def test_an_adaptation_that_fails_stops_nothing_else(ask, tmp_path):
     jobs = JOBS | {"adapt": [ADAPT | {"name": "zzz", "target": "qwertz"}], "items": [{"name": "a"}, {"style": "zzz"}]}
     made = ask("batch", jobs=jobs, out=str(tmp_path / "set"))
@@ -79,6 +95,13 @@ def test_a_dry_run_names_what_is_missing(ask, tmp_path):
     jobs = {"items": [{"generator": "tiny", "size": 32, "style": "rusti"}, {"generator": "tinny"}]}
     reckoned = ask("batch", jobs=jobs, out=str(tmp_path / "set"), dry_run=True)
     assert len(reckoned["missing"]) == 2 and "'rusti'" in reckoned["missing"][0]
+
+
+def test_a_dry_run_names_a_slip_that_is_near_a_style_to_be_made(ask, tmp_path):
+    ask("batch", jobs=JOBS, out=str(tmp_path / "set"))
+    jobs = JOBS | {"items": [{"generator": "tiny", "style": "mosy"}]}
+    (missing,) = ask("batch", jobs=jobs, out=str(tmp_path / "other"), dry_run=True)["missing"]
+    assert "'mosy'; did you mean 'mossy'" in missing
 
 
 def test_a_style_that_vanishes_halfway_fails_its_textures_and_a_passing_fault_is_tried_again(

@@ -16,6 +16,7 @@ from latent_loom.backend.job import Job
 from latent_loom.backend.textures import making
 from latent_loom.backend.textures.batch import BatchSettings
 from latent_loom.backend.textures.batch_run import run_batch
+from latent_loom.backend.textures.batch_state import read_state
 from latent_loom.backend.textures.generate import GenerateSettings, generate
 from PIL import Image
 
@@ -78,6 +79,8 @@ def test_an_interrupted_and_resumed_batch_leaves_what_an_uninterrupted_one_does(
     with pytest.raises(Cancelled):
         run_batch(store, jobs(), tmp_path / "a", job)
     assert [r["file"] for r in records(tmp_path / "a")] == FILES[:2]
+    state = read_state(tmp_path / "a")
+    assert (state["state"], state["done"], state["written"]) == ("cancelled", 1, 2)  # what was under way counts too
     result = run_batch(store, jobs(), tmp_path / "a", resume=True)
     assert (result.written, result.skipped) == (3, 2)
     run_batch(store, jobs(), tmp_path / "b")
@@ -189,6 +192,7 @@ from pathlib import Path
 from latent_loom.backend.models.store import Store
 from latent_loom.backend.textures.batch import BatchSettings
 from latent_loom.backend.textures.batch_run import run_batch
+from latent_loom.backend.textures.batch_state import read_state
 root, builtin, out = map(Path, sys.argv[1:])
 items = [{"name": "many", "seeds": "0-9999"}]
 run_batch(Store(root, builtin=builtin), BatchSettings.from_mapping({"defaults": {"size": 32}, "items": items}), out)

@@ -31,6 +31,12 @@ JSON_LINES = """{"defaults": {"size": 32}}
 """
 
 
+CELLS = """name,each,seeds,strengths,naming
+a,mossy;snowy:0.5,0-2;7,,{style}/{seed}
+b,mossy,3;4,0.5;1,
+"""
+
+
 def read(tmp_path, text, name="jobs.toml") -> BatchSettings:
     path = tmp_path / name
     path.write_text(text)
@@ -40,6 +46,14 @@ def read(tmp_path, text, name="jobs.toml") -> BatchSettings:
 def test_the_three_forms_say_the_same(tmp_path):
     toml = read(tmp_path, TOML)
     assert read(tmp_path, CSV, "jobs.csv") == toml == read(tmp_path, JSON_LINES, "jobs.jsonl")
+
+
+def test_a_cell_of_a_csv_file_holds_one_value_or_several(tmp_path):
+    several = read(tmp_path, CELLS, "jobs.csv")
+    assert [(item.settings.styles, item.settings.seeds) for item in several.items] == [
+        ((("mossy", 1.0),), (0, 1, 2, 7)), ((("snowy", 0.5),), (0, 1, 2, 7)), ((("mossy", 1.0),), (3, 4)),
+    ]  # fmt: skip
+    assert several.items[2].settings.strengths == (0.5, 1.0)
 
 
 def test_lists_of_sizes_and_styles_make_an_item_each_and_naming_makes_folders(tmp_path):
@@ -63,15 +77,20 @@ def test_lists_of_sizes_and_styles_make_an_item_each_and_naming_makes_folders(tm
         ("jobs.jsonl", '{"sha256": "0", "version": 1}\n', "line 1: .*not a manifest's record"),
         ("jobs.jsonl", '{"sha256": "0", "version": 9}\n', "line 1: .*another version"),
         ("jobs.yaml", "items: 3", "must end in .toml, .csv, .jsonl"),
-        ("jobs.toml", '[[items]]\nname = "a"\npsi = 9\n', r"line 1: \[\[items\]\] 1: The truncation psi is 9"),
-        ("jobs.toml", '[[items]]\nnaming = "../{seed}"', r"line 1: .*'\.\.' cannot start a file name"),
+        ("jobs.toml", '[[items]]\nname = "a"\npsi = 9\n', r"line 3: \[\[items\]\] 1: The truncation psi is 9"),
+        ("jobs.toml", '[defaults]\npsi = 9\n[[items]]\npsi = 1\n[[items]]\n', r"line 2: \[\[items\]\] 2: The trunc"),
+        ("jobs.toml", '[[items]]\nname = "a"\nformats = ["png", "gif"]', r"line 3: .*no format 'gif'"),
+        ("jobs.toml", '[[items]]\nnaming = "../{seed}"', r"line 2: .*'\.\.' cannot start a file name"),
+        ("jobs.toml", '[[adapt]]\nname="a"\n[[adapt]]\nname="a"', r"line 4: \[\[adapt\]\] 2 .*'a' a second time"),
+        ("jobs.toml", '[[items]]\neach=["a", "b"]\nnaming="{seed}-{style}"\n[[items]]\nnaming="0-b"',
+         "line 4: Items 1 and 2 would both"),
         ("jobs.toml", '[[items]]\nnaming = "/{seed}"', "cannot start a file name"),
         ("jobs.toml", '[[items]]\nnaming = "C:\\\\{seed}"', "cannot start a file name"),
         ("jobs.toml", '[[items]]\nnaming = "{sed}"', r"line 2: .*unknown field \{sed\}"),
         ("jobs.toml", '[[items]]\nnaming = "{seed.__class__}"', "unknown field"),
         ("jobs.toml", '[[items]]\nnaming = "{seed"', "cannot be read"),
         ("jobs.toml", '[[items]]\nnaming = "one"\nseeds = "0-1"', "Item 1 would write 'one.png' for more than one"),
-        ("jobs.toml", '[[items]]\nsizes = [32, 48]\nname = "a"', "both write 'a-0_color.png'.*naming"),
+        ("jobs.toml", '[[items]]\nsizes = [32, 48]\nname = "a"', "would write 'a-0_color.png' for more.*naming"),
         ("jobs.toml", '[[items]]\nname="a"\nnaming="{name}"\n[[items]]\nnaming="a.png/{seed}"', "a file and a folder"),
         ("jobs.toml", '[[items]]\nsizes = 32', "is not a list"),
         ("jobs.toml", 'adapt = 3\n[[items]]', "line 1: The batch's adapt must be a list"),

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +90,17 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
     with pytest.raises(CannotWrite, match=r"a\.png.*No space left on device.*free some space"):
         files.write_atomic(tmp_path / "a.png", b"new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_keeps_nothing_of_the_try_to_write(tmp_path, monkeypatch):
+    def full(path, data):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(CannotWrite, match="No space left"):
+        files.open_folder(tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_an_output_folder_is_made_with_its_parents_and_left_clean(tmp_path):

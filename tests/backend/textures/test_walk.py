@@ -111,6 +111,7 @@ def test_a_stopped_walk_goes_on_at_the_missing_frames_and_gives_the_same_bytes(s
     assert len(frames(tmp_path / "a")) == 2
     (tmp_path / "a" / "frame-0001.png").unlink()
     (tmp_path / "a" / "frame-0005.png").write_bytes(b"half")
+    (tmp_path / "a" / ".frame-0003.png.0a1b2c3d.part").write_bytes(b"of a killed process")
     kept = (tmp_path / "a" / "frame-0002.png").stat().st_mtime_ns
     result = walk(store, settings(), tmp_path / "a")
     assert result.kept == 1 and len(result.files) == 6
@@ -118,6 +119,7 @@ def test_a_stopped_walk_goes_on_at_the_missing_frames_and_gives_the_same_bytes(s
     walk(store, settings(), tmp_path / "b")
     names = sorted(p.name for p in (tmp_path / "b").iterdir())
     assert names == ["frame-%04d.png" % n for n in range(1, 7)] + ["walk.json"]  # noqa: UP031
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == names
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
