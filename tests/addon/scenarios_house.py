@@ -156,7 +156,7 @@ def memory_is_given_back_and_the_panel_knows_what_is_held():
         bpy.ops.loom.free_memory()
         drain(lambda: "Freed 700 MiB" in session.notice)
         drain(lambda: session.memory_used_mib == 0)
-        assert part("panels.main").memory_line(session) == "0.0 of 1 GB used"
+        assert part("panels.main").memory_line(session) == "0.0 of 1 GB"
 
 
 def every_texture_stands_in_the_history_with_its_picture():
