@@ -35,6 +35,7 @@ class Styles(LoomPanel):
             slot = settings.styles[settings.style_index]
             if slot.steps:
                 row = layout.row(align=True)
+                row.use_property_split = False  # beside it there is no room for the name
                 row.prop(slot, "moment", slider=True)
                 row.operator("loom.style_settle", text="", icon="CHECKMARK")
         layout.prop(settings, "variety", slider=True)
