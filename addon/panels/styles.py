@@ -73,7 +73,11 @@ class Variations(LoomPanel):
     parent = Styles
 
     def draw_here(self, layout, context, settings, session):
-        layout.operator("loom.variations")
+        job = session.running("generate")
+        if job is not None:
+            draw_job(layout, job)
+        else:
+            layout.operator("loom.variations")
         if shows_sheet(context):
             layout.operator("loom.variation_click", icon="RESTRICT_SELECT_OFF")
         seeds = seeds_shown()
