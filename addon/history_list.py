@@ -173,6 +173,8 @@ def _with_picture(entry: Entry, image: bpy.types.Image | None) -> Entry:
 
 def _small(image: bpy.types.Image) -> np.ndarray | None:
     """The image as a thumbnail, uint8 [H, W, 3], top row first."""
+    if image.source == "SEQUENCE":  # has no size before a frame of it was drawn
+        return _of_file(bpy.path.abspath(image.filepath))
     width, height = image.size
     if not width or not height:
         return None
@@ -185,6 +187,18 @@ def _small(image: bpy.types.Image) -> np.ndarray | None:
         return _bytes(small)
     finally:
         bpy.data.images.remove(small)
+
+
+def _of_file(path: str) -> np.ndarray | None:
+    """The picture in a file as a thumbnail, None where it cannot be read."""
+    try:
+        image = bpy.data.images.load(path)
+    except RuntimeError:
+        return None
+    try:
+        return _small(image)
+    finally:
+        bpy.data.images.remove(image)
 
 
 def _bytes(image: bpy.types.Image) -> np.ndarray:

@@ -161,8 +161,11 @@ def set_of(image: bpy.types.Image) -> dict[str, bpy.types.Image]:
 
 def describe(image: bpy.types.Image, map_name: str, record: Mapping[str, Any]) -> None:
     """Give `image` its colour space and say where it came from."""
-    # The colour space comes first: Blender converts what is written later.
-    image.colorspace_settings.name = "sRGB" if map_name == "color" else "Non-Color"
+    # The colour space comes first: Blender converts what is written later. Setting it, even to what it is, throws away
+    # pixels that are in no file.
+    space = "sRGB" if map_name == "color" else "Non-Color"
+    if image.colorspace_settings.name != space:
+        image.colorspace_settings.name = space
     image[provenance.KEY] = provenance.dump({**record, "map": map_name})
 
 

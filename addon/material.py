@@ -136,6 +136,8 @@ def _fill(
             _play(texture.image_user, sequence)
         build.link(place.outputs["Vector"], texture.inputs["Vector"])
         pictures[name] = texture.outputs["Color"]
+    if "color" in pictures:  # what Solid shading with Texture shows, and what is painted on; else the first map
+        group.nodes.active = pictures["color"].node
 
     build.link(_color(build, given, pictures), result.inputs["Color"])
     build.link(_roughness(build, pictures), result.inputs["Roughness"])

@@ -85,7 +85,9 @@ def step(wait_s: float = 0.0) -> None:
             try:
                 job.on_end(job)
             except (images.UnreadableFileError, BadInput) as error:
-                job.state, job.trouble = FAILED, troubles.trouble(str(error))
+                elsewhere = isinstance(error, images.UnreadableFileError)  # the output folder is chosen there
+                mending = troubles.PREFERENCES if elsewhere else ("", "")
+                job.state, job.trouble = FAILED, troubles.trouble(str(error), mending)
                 session.trouble = job.trouble
         history_list.take(job)
     if any(job.type in LISTS for job in ended):

@@ -10,6 +10,8 @@ from .. import batch_jobs, batches, folders, model_jobs, pump, root, runtime, tr
 from ..job import FINISHED, Job, duration
 from ..params import BadInput
 
+_said = [""]
+
 
 class LOOM_OT_batch(pump.NeedsBackend, bpy.types.Operator):
     """Write a set of textures to a folder; files that are there already are not made again"""
@@ -189,13 +191,13 @@ def _ended(job: Job, asked: dict) -> None:
             runtime.batches().add(str(value["out"]), file=str(asked.get("file", "")), state=value)
         except OSError as error:
             session.trouble = troubles.trouble(f"The set runs, but cannot be remembered here: {error.strerror}")
-        session.notice = "The set is being made; Blender may be closed meanwhile."
+        _say("The set is being made; Blender may be closed meanwhile.")
         return
     failed = value.get("failed", ())
     if failed:
         first = failed[0]
         session.trouble = troubles.trouble(f"{len(failed)} of the set failed; {first['name']}: {first['message']}")
-    session.notice = f"Wrote {_count(value['written'])}, kept {_count(value['skipped'])}: {value['out']}"
+    _say(f"Wrote {_count(value['written'])}, kept {_count(value['skipped'])}: {value['out']}")
 
 
 def _estimated(job: Job) -> None:
@@ -207,10 +209,19 @@ def _estimated(job: Job) -> None:
     there = f" ({value['there']} are there already)" if value.get("there") else ""
     trained = [entry for entry in value.get("adapt", ()) if not entry.get("there")]
     before = f", after training {len(trained)} styles" if trained else ""
-    session.notice = (
+    _say(
         f"{value['textures']} textures in {value['files']} files{there}, about {duration(value['seconds'])} and "
-        f"{value['bytes'] / 1000**2:,.0f} MB{before}."
+        f"{model_jobs.amount(value['bytes'])}{before}."
     )
+
+
+def _say(sentence: str) -> None:
+    runtime.session().notice = _said[0] = sentence
+
+
+def said() -> str:
+    """What was last said of sets, as long as nothing else was said; "" else."""
+    return _said[0] if runtime.session().notice == _said[0] else ""
 
 
 def _count(things: int | list) -> int:

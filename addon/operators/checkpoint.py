@@ -16,7 +16,7 @@ class LOOM_OT_import_generator(pump.NeedsBackend, bpy.types.Operator):
     """Take in a StyleGAN2 checkpoint (.pkl, .pt or .safetensors); no code in it is ever run"""
 
     bl_idname = "loom.import_generator"
-    bl_label = "Import Generator"
+    bl_label = "Import Texture Model"
     bl_options = {"REGISTER"}
 
     source: EnumProperty(

@@ -3,6 +3,7 @@
 
 from .. import runtime
 from ..batches import Batch as Begun
+from ..operators.batch import said
 from .base import LoomPanel
 from .parts import columns, draw_job, draw_lines
 
@@ -28,6 +29,8 @@ class Batch(LoomPanel):
         row = layout.row(align=True)
         row.operator("loom.batch", icon="EXPORT")
         row.operator("loom.batch_estimate")
+        if said():  # the head of the tab, where it stands too, is far up
+            draw_lines(layout, said(), "CHECKMARK", columns(context))
 
 
 class Batches(LoomPanel):

@@ -80,7 +80,7 @@ def _draw_device(layout, session: Session) -> None:
     """What it computes on, its memory, and how to have that back."""
     column = layout.column(align=True)
     row = column.row(align=True)
-    row.label(text=session.device.partition(",")[0] or "Unknown device", icon="MEMORY")
+    row.label(text=device_line(session), icon="MEMORY")
     row.operator("loom.backend_log", text="", icon="TEXT")
     words = memory_line(session)
     if words:
@@ -90,11 +90,17 @@ def _draw_device(layout, session: Session) -> None:
             row.operator("loom.free_memory", text="Free")
 
 
+def device_line(session: Session) -> str:
+    """`NVIDIA H100`, or `Processor (no GPU)`; not the libraries' names of them."""
+    name = session.device.partition(",")[0]
+    return "Processor (no GPU)" if name == "cpu" else name or "Unknown device"
+
+
 def memory_line(session: Session) -> str:
-    """`3.1 of 80 GB used`; "" where nothing is known."""
+    """`3.1 of 80 GB`, short enough to stand beside a button; "" where nothing is known."""
     used, total = session.memory_used_mib, session.memory_mib
     if total and used is not None:
-        return f"{used / 1024:.1f} of {total / 1024:.0f} GB used"
+        return f"{used / 1024:.1f} of {total / 1024:.0f} GB"
     return f"{total / 1024:.0f} GB" if total else ""
 
 

@@ -8,7 +8,7 @@ from ..operators.kinds import kinds_of
 from ..operators.variations import icon_key, seeds_shown, shows_sheet
 from ..variations import columns_of
 from .base import LoomPanel
-from .parts import draw_job
+from .parts import columns, draw_job, draw_lines
 
 
 class Styles(LoomPanel):
@@ -28,13 +28,16 @@ class Styles(LoomPanel):
         column.operator("loom.style_remove", text="", icon="REMOVE")
         column.separator()
         column.operator("loom.style_delete", text="", icon="TRASH")
+        layout.use_property_decorate = True
+        if not settings.styles:
+            draw_lines(layout, "Adapt makes a style; + takes one that is there.", "INFO", columns(context))
         if 0 <= settings.style_index < len(settings.styles):
             slot = settings.styles[settings.style_index]
             if slot.steps:
                 row = layout.row(align=True)
+                row.use_property_split = False  # beside it there is no room for the name
                 row.prop(slot, "moment", slider=True)
                 row.operator("loom.style_settle", text="", icon="CHECKMARK")
-        layout.use_property_decorate = True
         layout.prop(settings, "variety", slider=True)
         row = layout.row(align=True)
         row.prop(settings, "seed")
@@ -70,7 +73,11 @@ class Variations(LoomPanel):
     parent = Styles
 
     def draw_here(self, layout, context, settings, session):
-        layout.operator("loom.variations")
+        job = session.running("generate")
+        if job is not None:
+            draw_job(layout, job)
+        else:
+            layout.operator("loom.variations")
         if shows_sheet(context):
             layout.operator("loom.variation_click", icon="RESTRICT_SELECT_OFF")
         seeds = seeds_shown()
@@ -109,7 +116,7 @@ class LOOM_UL_styles(bpy.types.UIList):
         layout.use_property_decorate = False
         row = layout.row(align=True)
         row.prop(item, "use", text="")
-        split = row.split(factor=0.55)
+        split = row.split(factor=0.66)
         split.label(text=item.name, icon_value=thumbnails.icon_of(item.name))
         strength = split.row(align=True)
         strength.active = item.use

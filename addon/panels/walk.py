@@ -4,7 +4,7 @@
 import bpy
 
 from .base import LoomPanel
-from .parts import draw_job
+from .parts import columns, draw_job, draw_lines
 
 
 class Walk(LoomPanel):
@@ -23,6 +23,7 @@ class Walk(LoomPanel):
         if 0 <= settings.walk_key_index < len(settings.walk_keys):
             _draw_key(layout, settings.walk_keys[settings.walk_key_index])
         if not settings.walk_keys:
+            draw_lines(layout, "+ takes what the sliders show as a key. Without keys:", "INFO", columns(context))
             layout.prop(settings, "walk_seeds")
         layout.prop(settings, "walk_frames")
         layout.prop(settings, "walk_loop")

@@ -44,5 +44,6 @@ class LiveSettings:
         description="How long a render waits for the texture of a frame before it stops and says why",
     )
     bake_pbr: BoolProperty(
-        name="Material Maps", description="Also write height, normal, roughness and ambient occlusion for every frame"
+        name="Bake Material Maps",
+        description="Also write height, normal, roughness and ambient occlusion for every frame",
     )

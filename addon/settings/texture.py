@@ -21,7 +21,7 @@ class TextureSettings:
         update=live.changed,
     )
     count: IntProperty(
-        name="Variations", default=1, min=1, max=1000, soft_max=16, description="How many, counting the seed up"
+        name="How Many", default=1, min=1, max=1000, soft_max=16, description="Textures at once, counting the seed up"
     )
     width: IntProperty(
         name="Width",

@@ -216,6 +216,8 @@ def a_generated_texture_is_linked_into_the_object_s_material():
     group = part("material").find_node(material)
     shader = material.node_tree.nodes["Principled BSDF"]
     assert [shader.inputs[name].links[0].from_node for name in ("Base Color", "Roughness", "Normal")] == [group] * 3
+    shown = group.node_tree.nodes.active
+    assert shown is not None and shown.name == "Loom color", "Solid shading with Texture shows the active one"
 
 
 def only_the_pictures_are_loaded_where_that_is_wanted():

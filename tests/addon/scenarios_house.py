@@ -156,7 +156,7 @@ def memory_is_given_back_and_the_panel_knows_what_is_held():
         bpy.ops.loom.free_memory()
         drain(lambda: "Freed 700 MiB" in session.notice)
         drain(lambda: session.memory_used_mib == 0)
-        assert part("panels.main").memory_line(session) == "0.0 of 1 GB used"
+        assert part("panels.main").memory_line(session) == "0.0 of 1 GB"
 
 
 def every_texture_stands_in_the_history_with_its_picture():
@@ -182,7 +182,9 @@ def making_the_same_again_makes_no_second_entry():
 def a_walk_is_one_entry():
     bpy.context.scene.loom.walk_frames = 3
     bpy.ops.loom.walk()
-    assert [part("history").read(item.record).kind for item in bpy.context.scene.loom.history] == ["walk"]
+    entries = [part("history").read(item.record) for item in bpy.context.scene.loom.history]
+    assert [entry.kind for entry in entries] == ["walk"]
+    assert part("history").unpack(entries[0].thumb).std() > 5, "its first frame is its picture"
 
 
 def settings_are_recalled_as_they_were():
@@ -329,7 +331,11 @@ def a_set_that_runs_on_is_found_again_stopped_and_taken_up():
 def an_estimate_makes_nothing_and_is_said_in_a_line():
     bpy.context.scene.loom.batch_folder = str(given.out / "estimated")
     bpy.ops.loom.batch_estimate()
-    assert part("runtime").session().notice.startswith("16 textures in 80 files, about 40 s")
+    session = part("runtime").session()
+    assert session.notice.startswith("16 textures in 80 files, about 40 s")
+    assert part("operators.batch").said() == session.notice, "it stands beside its button too"
+    session.notice = "Freed 700 MiB of memory."
+    assert part("operators.batch").said() == "", "other news is not of a set"
 
 
 def a_finished_set_becomes_an_asset_library_when_that_is_wanted():

@@ -405,6 +405,7 @@ def variations_are_shown_and_one_is_taken():
     image = bpy.data.images["Loom Variations"]
     seeds = json.loads(image["latent_loom"])["params"]["seeds"]
     assert seeds[0] == 6 and len(set(seeds)) == 5 and tuple(image.size) == (64 * 3 + 4, 64 * 2 + 2)
+    assert _pixels(image).reshape(-1, 4)[:, :3].max() > 0.2, "a colour space that is set afterwards empties it"
     bpy.ops.loom.variation_pick(cell=3)
     assert loom.seed == seeds[3]
     fails_with(lambda: bpy.ops.loom.variation_pick(cell=5), "no such variation")
@@ -429,6 +430,7 @@ def what_directions_do_is_shown():
     assert bpy.ops.loom.directions_show(layers="FINE") == {"FINISHED"}
     image = bpy.data.images["Loom Directions"]
     assert tuple(image.size) == (90, 60) and json.loads(image["latent_loom"])["params"]["layers"] == "fine"
+    assert _pixels(image).reshape(-1, 4)[:, :3].max() > 0.2, "a colour space that is set afterwards empties it"
 
 
 def generating_takes_the_place_of_the_live_texture():
