@@ -19,7 +19,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="generator to measure beside the CLIPs, by name or as a .safetensors file (default: builtin)",
     )  # fmt: skip
     parser.add_argument(
-        "--styles", type=values.path, metavar="DIR", help="folder of starter styles (default: the built-in ones)"
+        "--styles",
+        type=values.path,
+        metavar="DIR",
+        help="folder of starter styles (default: the built-in generator's own)",
     )
     parser.add_argument("--sheets", type=values.path, metavar="DIR", help="write the sheets of docs/images as well")
     parser.add_argument(
@@ -45,7 +48,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         value["conditions"] = appraisal.appraise_conditions(extent)
         job.check()
         value["generator"] = appraisal.appraise_generator(generator, extent, job)
-        files = sorted((args.styles or BUILTIN_FOLDER / "styles").glob("*.safetensors"))
+        folder = args.styles or (BUILTIN_FOLDER / "styles" if args.generator == "builtin" else None)
+        files = sorted(folder.glob("*.safetensors")) if folder else []
         value["styles"] = appraisal.appraise_styles(generator, files, extent, job)
     value["bytes"] = appraisal.shipped_bytes(BUILTIN_FOLDER)
     if args.sheets:
