@@ -204,11 +204,11 @@ def test_a_missing_file_is_said(call, tmp_path):
 
 
 def test_a_deleted_style_is_gone(call, store):
-    add_style(store)
-    call("delete_style", {"name": "mossy"})
+    add_style(store, "green")
+    call("delete_style", {"name": "green"})
     assert all(style.get("builtin") for style in call("styles", {}).value["styles"])
     with pytest.raises(NotFound):
-        call("delete_style", {"name": "mossy"})
+        call("delete_style", {"name": "green"})
 
 
 def test_adapt_makes_a_style_and_reports(call, store):
