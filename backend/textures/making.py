@@ -7,6 +7,8 @@ encode and write while the next picture is generated; `cluster` lends the same f
 from __future__ import annotations
 
 import os
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import torch
 
 from .batch import BatchItem
 from .deep import eight_bit
@@ -26,6 +29,8 @@ from .variation import Source
 if TYPE_CHECKING:
     from ..models.store import Store
 
+ENOUGH = 2
+"""Textures whose times are known before cores are shared out."""
 MOST_WRITERS = 8
 PIXELS_UNDER_WAY = 2**24
 """Pictures larger than this are finished before the next is begun: each takes gigabytes."""
@@ -98,16 +103,30 @@ class Here:
         self._writers = writers()
         self._pool = ThreadPoolExecutor(self._writers, "writer")
         self._picture = Picture(store)
+        self._threads = torch.get_num_threads()
+        self._made_s: deque[float] = deque(maxlen=16)
+        self._written_s: deque[float] = deque(maxlen=16)
 
     def __enter__(self) -> Here:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._pool.shutdown()
+        torch.set_num_threads(self._threads)
 
     def begin(self, task: Task) -> Future[Made]:
+        self._share_cores()
+        began_s = time.monotonic()
         color = self._picture.of(task)
+        self._made_s.append(time.monotonic() - began_s)
         return self._pool.submit(self._write, task, color)
+
+    def _share_cores(self) -> None:
+        """Halve PyTorch's threads where maps and files take longer than pictures: on a processor all compute at once,
+        and with more threads than cores PyTorch's wait for each other. No bit depends on how many there are."""
+        if self.store.device.type == "cpu" and len(self._written_s) >= ENOUGH:
+            slower = sum(self._written_s) / len(self._written_s) > sum(self._made_s) / len(self._made_s)
+            torch.set_num_threads(max(1, self._threads // 2) if slower else self._threads)
 
     def room(self, task: Task) -> int:
         width, height = task.item.settings.size
@@ -120,7 +139,9 @@ class Here:
         pass
 
     def _write(self, task: Task, color: np.ndarray) -> Made:
+        began_s = time.monotonic()
         written = write_maps(self.store, task, color, lambda file, data: write_atomic(self.folder / file, data))
+        self._written_s.append(time.monotonic() - began_s)
         return Made(written=written, preview=eight_bit(color))
 
 
