@@ -32,6 +32,8 @@ class GeneratorConfig:
     demodulation_eps       added to the sum of squares in demodulation
     eps_per_tap            that epsilon counts per weight of a kernel (rosinality) and not per kernel (NVlabs)
     input_map              std of the random Gaussian map added to the constant; 0 = ordinary StyleGAN2
+    lattice                whether a learned pattern of 2x2 pixels is added before the second convolution of every
+                           resolution but the first: what bricks, tiles and threads hold on to, whatever the grid
     kinds                  kinds of picture that latents fall into (`latents.kind_of`), 0 or 2 to z_dim; 0 = none
     tile                   padding it was trained with: "none" = zeros, "x" = circular along the width, "y", "xy"
     Raises                 ConfigError
@@ -54,6 +56,7 @@ class GeneratorConfig:
     demodulation_eps: float = 1e-8
     eps_per_tap: bool = False
     input_map: float = 0.0
+    lattice: bool = False
     kinds: int = 0
     tile: str = "none"
 
@@ -83,7 +86,7 @@ class GeneratorConfig:
         for name, number in numbers.items():
             if not (math.isfinite(number) and number > 0):
                 raise ConfigError(f"A generator's {name} must be a positive number, not {number!r}.")
-        for name in ("constant_noise", "eps_per_tap"):
+        for name in ("constant_noise", "eps_per_tap", "lattice"):
             if type(getattr(self, name)) is not bool:
                 raise ConfigError(f"A generator's {name} is true or false, not {getattr(self, name)!r}.")
         r = self.resolution

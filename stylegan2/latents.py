@@ -23,22 +23,29 @@ def z_from_seed(seed: int, z_dim: int) -> Tensor:
     return torch.from_numpy(z.astype(np.float32))
 
 
-def kind_of(z: Tensor, kinds: int) -> Tensor:
-    """Which of some kinds of picture each latent stands for, [N] indices: the greatest of its first `kinds` numbers.
+KIND_NUMBERS = 2
+"""How many of a latent's numbers, the first ones, say which kind of picture it stands for."""
 
-    z [N, z_dim], kinds <= z_dim. All kinds are equally likely. A generator that was trained with `z_of_kind` needs no
-    class beside z: any seed has a kind, and a walk between two seeds passes from one to the other.
+
+def kind_of(z: Tensor, kinds: int) -> Tensor:
+    """Which of some kinds of picture each latent stands for, [N] indices: the sector that its first two numbers lie in.
+
+    z [N, z_dim]. All kinds are equally likely. A generator that was trained so needs no class beside z: any seed has a
+    kind, a walk between two seeds passes from one to the other, and what lies between two kinds is a narrow ray.
     """
-    return z[:, :kinds].argmax(1)
+    turn = torch.atan2(z[:, 1], z[:, 0]) / (2 * torch.pi) + 0.5
+    return (turn * kinds).long().clamp_max(kinds - 1)
 
 
 def z_of_kind(z: Tensor, kind: Tensor, kinds: int) -> Tensor:
-    """Latents z [N, z_dim] moved to the kinds `kind` [N]: the greatest of the first numbers changes places.
+    """Latents z [N, z_dim] moved to the kinds `kind` [N]: their first two numbers are turned by whole sectors.
 
     A standard normal z stays what a standard normal z of that kind is.
     """
-    moved, rows, was = z.clone(), torch.arange(len(z), device=z.device), kind_of(z, kinds)
-    moved[rows, kind], moved[rows, was] = z[rows, was], z[rows, kind]
+    angle = (kind - kind_of(z, kinds)) * (2 * torch.pi / kinds)
+    cos, sin = angle.cos(), angle.sin()
+    moved = z.clone()
+    moved[:, 0], moved[:, 1] = z[:, 0] * cos - z[:, 1] * sin, z[:, 0] * sin + z[:, 1] * cos
     return moved
 
 

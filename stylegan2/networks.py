@@ -30,6 +30,9 @@ from .ops.sparing import Geometry, styled_convolve
 from .ops.steady import product
 from .ops.strips import by_strips, strip_heights
 
+LATTICE_GAIN = 0.5
+"""Standard deviation of a new lattice."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerInfo:
@@ -198,6 +201,7 @@ class Block(nn.Module):
             self.const = nn.Parameter(torch.randn(c, config.const_size, config.const_size))
         else:
             self.conv0 = StyledConv(config, config.channels[index - 1], c, resolution=r, up=True)
+            self.lattice = nn.Parameter(LATTICE_GAIN * torch.randn(c, 2, 2)) if config.lattice else None
         self.conv1 = StyledConv(config, c, c, resolution=r, up=False)
         self.torgb = ToRGB(config, c)
 
@@ -225,9 +229,15 @@ class Block(nn.Module):
             heights = None if sparing else strip_heights(x, self.conv1.weight.shape[0])
             if heights is not None:
                 return self._by_strips(x, heights, ws, noise, tile, updates, keep)
-            x = self.conv0(x, convs[0], noise[0], tile, updates[0], sparing)
+            x = self._on_lattice(self.conv0(x, convs[0], noise[0], tile, updates[0], sparing))
         x = self.conv1(x, convs[-1], noise[-1], tile, updates[-1], sparing)
         return x, self.torgb(x, last)
+
+    def _on_lattice(self, x: Tensor) -> Tensor:
+        """x [N, C, H, W], H and W even and beginning at an even pixel, with the lattice laid over it."""
+        if self.lattice is None:
+            return x
+        return x + self.lattice.repeat(1, x.shape[2] // 2, x.shape[3] // 2)
 
     def _by_strips(
         self,
@@ -245,7 +255,11 @@ class Block(nn.Module):
         features, colours = [], []
         for i in range(n):
             w0, w1, w2 = ws[i : i + 1].unbind(1)
-            up, plain = self.conv0.of_one(w0, tile, updates[0]), self.conv1.of_one(w1, tile, updates[1])
+            first, plain = self.conv0.of_one(w0, tile, updates[0]), self.conv1.of_one(w1, tile, updates[1])
+
+            def up(x: Tensor, noise: Tensor | None, first: Callable[..., Tensor] = first) -> Tensor:
+                return self._on_lattice(first(x, noise))  # strips begin at even rows
+
             maps = [m if m is None or len(m) == 1 else m[i : i + 1] for m in noise]
             for strip in by_strips(x[i : i + 1], heights, maps, tile, up, plain, out[i : i + 1]):
                 features += [strip] if keep and torch.is_grad_enabled() else []

@@ -14,8 +14,8 @@ from ...stylegan2.latents import z_from_seed
 from ...stylegan2.networks import Generator
 from ..adaptation.style import Style, blend
 from ..textures.sheets import Row, grid_sheet
-from .gan_run import grid_picture
 from .samples import as_pixels, generated, labels_of
+from .training_run import grid_picture
 
 WALKS, STEPS, STYLED = 8, 10, 8
 QUALITY = 88

@@ -23,11 +23,11 @@ from ..job import Job
 from .captioned_folder import check_words, read_captions
 from .clip_trainer import Batch, ClipTrainer, Contrastive, augment, fit, top1
 from .clips import clip_folder
-from .gan_run import CHECKPOINT
 from .image_folder import Crops, Cutter, Say, read_folder
 from .procedural.captions import TEMPLATES
 from .store import Store, check_name
 from .train_clip import CONTEXT_LENGTH, build, save_clip
+from .training_run import CHECKPOINT
 
 SIZE = 64
 HELD_OUT = 10

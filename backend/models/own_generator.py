@@ -26,11 +26,11 @@ from ..errors import AlreadyExists, BadRequest
 from ..job import Job
 from ..textures.seam import seam_scores
 from .fidelity import fidelity
-from .gan_run import CHECKPOINT, GanRun
 from .image_folder import Crops, Cutter, Say, read_folder
 from .samples import as_pixels, generated
 from .store import Store, check_name
 from .train_generator import TokenMaps
+from .training_run import CHECKPOINT, TrainingRun
 
 CHANNELS = {
     64: (96, 96, 80, 48, 24),
@@ -159,7 +159,7 @@ def train_own_generator(
     )
     trainer = GanTrainer(generator, discriminator, settings.gan, augmentation=augmentation, processes=processes)
     cutter = Cutter(folder.pictures, crops, settings.seed + 1)
-    run = GanRun(
+    run = TrainingRun(
         work=work,
         keep=lambda generator: store.add_generator(generator, name, overwrite=True),
         kept_as=f"the generator {name!r}",

@@ -20,10 +20,10 @@ from ..adaptation.clip import VOCABULARY_FILE, WordTokenizer
 from ..errors import BadRequest
 from ..job import Job
 from .clip_trainer import PIXEL_MEAN, PIXEL_STD, Batch, ClipTrainer, Contrastive, Tokenizer, augment, fit, top1
-from .gan_run import CHECKPOINT
 from .procedural.captions import TEMPLATES, Attributes, describe, matches, vocabulary
 from .procedural.stream import MaterialBank
 from .samples import renders
+from .training_run import CHECKPOINT
 
 CONTEXT_LENGTH = 16
 

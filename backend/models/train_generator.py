@@ -1,20 +1,18 @@
 """The recipe of the built-in texture generator: `latent-loom train generator`.
 
 A small StyleGAN2, circular in both axes, that learns the unweathered procedural materials; conditions are left for
-prompts to add. The discriminator looks through the built-in CLIP's frozen token maps. There are two designs:
-
-    surfaces  the one that is shipped: no constant but one vector and a random map, so that it has no places and grows
-              to any size without repeating; families are mixed
-    kinds     under trial (decision 0014): each family is one kind of latent (`stylegan2.latents.kind_of`), a small
-              constant beside the map is what courses of bricks hold on to, and latents are those of real pictures
+prompts to add. The renderer is a program, so it can be asked what belongs to a latent and to the noise beside it
+(`procedural.latent_render`): the generator is trained on such pairs, without a discriminator (decision 0015). Each
+family is one kind of latent (`stylegan2.latents.kind_of`). There is no constant but one vector, a random map and a
+lattice of 2x2 pixels, so that the generator has no places and grows to any size without repeating.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,78 +22,63 @@ from torch import Tensor
 from ...stylegan2.checkpoints import save_generator
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.networks import Generator
-from ...stylegan2.training.discriminator import Discriminator, Seen
+from ...stylegan2.training.pairs import Pairs, PairTrainer, PairTraining
 from ...stylegan2.training.processes import ALONE, Processes
-from ...stylegan2.training.trainer import GanTrainer, GanTraining
 from ..adaptation.clip import Clip, load_clip
 from ..errors import BadRequest
-from ..job import Job
-from .exemplars import ExemplarLatents
-from .gan_run import Batches, GanRun
+from ..job import Job, Progress
 from .kinds import KINDS
+from .latent_pairs import MaterialLesson, PairBank
 from .procedural.captions import FAMILY_NAMES
-from .procedural.stream import MaterialBank
-from .samples import renders
-from .zero_shot import ZeroShot
+from .procedural.draws import MAP_CHANNELS
+from .training_run import CHECKPOINT, TrainingRun
 
 LICENCE = "CC0-1.0"
-DESIGNS = ("surfaces", "kinds")
 SIZES = (64, 128, 256)
-SAMPLE = 1536
-"""Pictures by which the latents of pictures are fitted."""
-FIRST_CONSTANT = 0.1
-"""Standard deviation of the constant when training begins: the random map, of 1, is to decide what it can."""
 FIRST_COLOURS = 0.15
-"""The same of the ToRGBs' weights."""
+"""Standard deviation of the ToRGBs' weights when training begins."""
+FIRST_NOISE = 0.2
+CALM = 10.0
+"""How much stronger the constant is in the channels whose map nobody needs, and the first styles weaker."""
 
 
-def architecture(design: str, size: int) -> GeneratorConfig:
-    """Of the built-in generator, in one of its designs and sizes."""
-    blocks = size.bit_length() - 2
-    common: dict[str, Any] = {"z_dim": 64, "resolution": size, "mapping_layers": 4, "input_map": 1.0, "tile": "xy"}
-    if design == "surfaces":
-        return GeneratorConfig(w_dim=64, channels=(96, 96, 80, 48, 24, 16, 8)[:blocks], const_size=1, **common)
+def architecture(size: int) -> GeneratorConfig:
+    """Of the built-in generator, at a size."""
     return GeneratorConfig(
+        z_dim=64,
         w_dim=96,
-        channels=(128, 128, 96, 64, 32, 16, 8)[:blocks],
+        resolution=size,
+        channels=(128, 128, 96, 64, 32, 16, 8)[: size.bit_length() - 2],
+        mapping_layers=4,
+        mapping_width=256,
         mapping_lr_multiplier=1.0,  # the mapping learns the kinds of latents; at .01 it would hardly move
+        const_size=1,
+        input_map=1.0,
+        lattice=True,
         kinds=len(FAMILY_NAMES),
-        **common,
+        tile="xy",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorTraining:
-    """design         surfaces | kinds
-    size            of the pictures: 64, 128 or 256
-    grow_from       checkpoint of half that size to begin with (WORK/checkpoint.pt of its training)
-    bank, refresh   pictures kept, and how many are made anew for each batch
-    tinted          share of pictures in a named colour
+    """size            of the pictures: 64, 128 or 256
+    bank, refresh   pairs kept, and how many are made anew for each batch
     save_every      images between checkpoints, each with a sample sheet and the weights so far
-    gan             the optimisation. images, batch: real pictures in all, and in a step; average_images: half-life of
-                    the averaged weights, which are the result; range_weight: of the loss against values beyond [-1, 1]
+    pairs           the optimisation
     """
 
-    gan: GanTraining = field(default_factory=GanTraining)
-    design: str = "surfaces"
-    size: int = 64
-    grow_from: str = ""
-    bank: int = 6144
-    refresh: int = 2
-    tinted: float = 0.0
+    pairs: PairTraining = field(default_factory=PairTraining)
+    size: int = 128
+    bank: int = 16_384
+    refresh: int = 1
     save_every: int = 4_000
 
     def __post_init__(self) -> None:
-        if self.design not in DESIGNS or self.size not in SIZES:
-            raise BadRequest(
-                f"There is no {self.design!r} of {self.size} px; choose {' or '.join(DESIGNS)}, of 64, 128 or 256."
-            )
-        if self.grow_from and not Path(self.grow_from).is_file():
-            raise BadRequest(f"There is no checkpoint {self.grow_from!r}; train half the size first and give its own.")
-        if min(self.bank, self.save_every) < 1 or self.refresh < 0 or not 0 <= self.tinted <= 1:
-            raise BadRequest(
-                "Give a bank and save_every of at least 1, a refresh of at least 0, and tinted from 0 to 1."
-            )
+        if self.size not in SIZES:
+            raise BadRequest(f"The size is {self.size}; choose 64, 128 or 256.")
+        if min(self.bank, self.save_every) < 1 or self.refresh < 0:
+            raise BadRequest("Give a bank and save_every of at least 1, and a refresh of at least 0.")
 
 
 class TokenMaps:
@@ -126,61 +109,37 @@ class TokenMaps:
         return tokens[:, 1:].transpose(1, 2).reshape(n, channels, side, side)
 
 
-class FamilyGuide:
-    """Cross entropy of the CLIP's zero-shot reading: a picture should look like its family, and unweathered.
+@torch.no_grad()
+def begin_calmly(generator: Generator) -> None:
+    """Scale fresh weights so that pictures begin grey and quiet: colours and noise small, the finest colours none.
 
-    The discriminator learns in time to tell the families apart; the CLIP does from the first picture on.
-    Source  Sauer et al. 2023 (StyleGAN-T), section 3.3: guidance by a CLIP beside the adversarial loss
+    Most channels begin as constants: the families' fields take the first channels of the input map and no others.
     """
+    synthesis, last = generator.synthesis, generator.config.blocks - 1
+    for name, parameter in synthesis.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.fill_(FIRST_NOISE)
+    for index in range(last + 1):
+        synthesis.block(index).torgb.weight.mul_(FIRST_COLOURS if index < last else 0.0)
+    first = synthesis.block(0)
+    first.const[MAP_CHANNELS:] *= CALM
+    first.conv1.affine.weight[MAP_CHANNELS:] /= CALM
+    first.conv1.affine.bias[MAP_CHANNELS:] /= CALM
 
-    def __init__(self, clip: Clip) -> None:
-        self._reading = ZeroShot(clip)
 
-    def __call__(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Unit embeddings [N, E], families [N, 17] one-hot -> a loss."""
-        return -(self._reading.log_probabilities(embeddings)[:, 0] * labels).sum(1).mean()
-
-
-def material_batches(settings: GeneratorTraining, *, labelled: bool, start: int, rank: int, count: int) -> Batches:
-    """Endless batches of unweathered materials from a step on, one process's share: [n, 3, size, size] in [-1, 1].
-
-    labelled  with them come their families [n, 17], one-hot
-    """
-    bank = MaterialBank(
-        size=settings.size,
+def pair_batches(
+    settings: GeneratorTraining, config: GeneratorConfig, *, start: int, processes: Processes
+) -> Iterator[Pairs]:
+    """Endless batches from a step on, one process's share."""
+    bank = PairBank(
+        config,
         capacity=settings.bank,
         refresh=settings.refresh,
-        seed=settings.gan.seed + 10 + 1000 * rank,
-        weathered=0.0,
-        tinted=settings.tinted,
+        seed=settings.pairs.seed + 10 + 1000 * processes.rank,
         start=start,
     )
     while True:
-        pictures, attributes = bank.batch(settings.gan.batch // count)
-        yield pictures, torch.eye(len(FAMILY_NAMES))[[a.family for a in attributes]] if labelled else None
-
-
-@torch.no_grad()
-def exemplar_latents(seed: int, discriminator: Discriminator, config: GeneratorConfig) -> ExemplarLatents:
-    """Latents of pictures, fitted on a sample that no step sees; at 64 px, so that they stay when a generator grows."""
-    device = next(discriminator.parameters()).device
-    rendered, attributes = renders(SAMPLE, 64, seed + 5)
-    images = rendered.to(device)
-    seen = [discriminator.look(some) for some in images.split(64)]
-    embeddings = torch.cat([some.embedding for some in seen if some.embedding is not None])
-    families = torch.tensor([a.family for a in attributes], device=device)
-    return ExemplarLatents(Seen([], images, embeddings), families, kinds=config.kinds, z_dim=config.z_dim)
-
-
-@torch.no_grad()
-def begin_small(generator: Generator) -> None:
-    """Scale the constant and the colours of fresh weights down.
-
-    The sum of all ToRGBs would leave [-1, 1], where the frozen features say nothing, for thousands of pictures.
-    """
-    generator.synthesis.block(0).const.mul_(FIRST_CONSTANT)
-    for index in range(generator.config.blocks):
-        generator.synthesis.block(index).torgb.weight.mul_(FIRST_COLOURS)
+        yield bank.batch(settings.pairs.batch // processes.count)
 
 
 def train_generator(
@@ -196,38 +155,48 @@ def train_generator(
 
     A checkpoint found in `work` is continued.
     """
+    job = job or Job()
     for folder in (out.parent, work):  # now, and not when an hour of training is to be saved
         folder.mkdir(parents=True, exist_ok=True)
     clip = load_clip("builtin", device)
-    maps, config = TokenMaps(clip), architecture(settings.design, settings.size)
-    torch.manual_seed(settings.gan.seed)  # here: whether the CLIP was loaded before must not decide the first weights
-    generator = Generator(config).to(device)
-    begin_small(generator)
-    halvings = 2 if settings.size < 128 else 3
-    discriminator = Discriminator(maps, maps.channels, classes=config.kinds, patch_halvings=halvings).to(device)
-    # The built-in CLIP sees 64 px.
-    gan = replace(settings.gan, closeups=0.5 if settings.size > 64 else 0.0)
-    guide = FamilyGuide(clip) if config.kinds else None
-    latents = exemplar_latents(settings.gan.seed, discriminator, config) if config.kinds else None
-    trainer = GanTrainer(generator, discriminator, gan, guide=guide, latents=latents, processes=processes)
-    if settings.grow_from:
-        trainer.grow_from(Path(settings.grow_from))
-    names = {KINDS: json.dumps(FAMILY_NAMES)} if config.kinds else {}
-    run = GanRun(
+    config = architecture(settings.size)
+    torch.manual_seed(settings.pairs.seed)  # here: whether the CLIP was loaded before must not decide the first weights
+    generator = Generator(config)
+    begin_calmly(generator)
+    lesson = MaterialLesson(config, settings.pairs.seed)
+    trainer = PairTrainer(
+        generator.to(device),
+        TokenMaps(clip),
+        settings.pairs,
+        features_size=clip.size,
+        lesson=lesson,
+        processes=processes,
+    )
+    if not (work / CHECKPOINT).exists():
+        _lessons(trainer, job)
+    run = TrainingRun(
         work=work,
-        keep=lambda generator: save_generator(generator, out, metadata={"licence": LICENCE} | names),
+        keep=lambda generator: save_generator(
+            generator, out, metadata={"licence": LICENCE, KINDS: json.dumps(FAMILY_NAMES)}
+        ),
         kept_as=str(out),
         save_every=settings.save_every,
-        columns=config.kinds or 10,
+        columns=len(FAMILY_NAMES),
     )
-
-    def batches(start: int) -> Batches:
-        share = {"start": start, "rank": processes.rank, "count": processes.count}
-        return material_batches(settings, labelled=bool(config.kinds), **share)
-
-    run.train(trainer, batches, job or Job())
+    run.train(trainer, lambda start: pair_batches(settings, config, start=start, processes=processes), job)
     return {
         "settings": asdict(settings),
         "architecture": asdict(config),
-        "images": trainer.steps_done * settings.gan.batch,
+        "images": trainer.steps_done * settings.pairs.batch,
     }
+
+
+def _lessons(trainer: PairTrainer, job: Job) -> None:
+    """The mapping's lessons, with progress; an interruption loses them, which is minutes."""
+    total = trainer.settings.lessons
+
+    def after_each(done: int) -> None:
+        job.check()
+        job.report(Progress(done=done, total=total, stage="lessons"))
+
+    trainer.have_lessons(after_each)

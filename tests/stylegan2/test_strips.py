@@ -33,6 +33,19 @@ def test_strips_give_the_whole_picture(make_generator, tile, grid, batch, monkey
     assert torch.equal(generator.synthesize(ws, inputs, tile=tile), by_strips), "with gradients"
 
 
+def test_strips_lay_the_lattice_where_the_whole_picture_has_it(make_generator, tile, monkeypatch):
+    generator = make_generator(resolution=32, channels=(8, 8, 6, 4), lattice=True)
+    ws, inputs = generator.map(torch.randn(1, 8)), draw_inputs(generator.config, [0], (5, 4))
+    with torch.no_grad():
+        whole = generator.synthesize(ws, inputs, tile=tile)
+        monkeypatch.setattr(strips, "STRIP_BYTES", 1)
+        by_strips = generator.synthesize(ws, inputs, tile=tile)
+        generator.synthesis.b32.lattice.zero_()
+        without = generator.synthesize(ws, inputs, tile=tile)
+    assert (whole - by_strips).abs().max() < ROUNDING
+    assert (whole - without).abs().max() > 0.01
+
+
 def test_gradients_through_strips_are_those_of_the_whole(make_generator, tile, monkeypatch):
     generator = make_generator(resolution=32, channels=(8, 8, 6, 4)).double()
     params = dict(generator.named_parameters())

@@ -56,16 +56,20 @@ def noise(
 
 
 def cells(rng: Generator, n: int, size: int, *, count: int, jitter: float = 0.9) -> tuple[Tensor, Tensor, Tensor]:
-    """Worley noise over a jittered count x count grid: (F1, F2, id).
+    """`worley` over random points, one in each cell of a count x count grid; jitter 0 = all in the middle."""
+    points = 0.5 + (torch.rand(n, count, count, 2, generator=rng, device=rng.device) - 0.5) * jitter
+    return worley(points, torch.rand(n, count, count, generator=rng, device=rng.device), size)
+
+
+def worley(points: Tensor, ids: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Worley noise over a jittered grid of points [n, count, count, 2], (y, x) in their cells: (F1, F2, id).
 
     F1, F2  distance to the nearest and second nearest point, in cell widths
-    id      a random number in [0, 1) belonging to the nearest point
+    id      the number of the nearest point, of ids [n, count, count]
     Source  Worley 1996
     """
-    device = rng.device
-    points = 0.5 + (torch.rand(n, count, count, 2, generator=rng, device=device) - 0.5) * jitter
-    ids = torch.rand(n, count, count, generator=rng, device=device)
-    y, x = (c * count for c in coordinates(size, device))
+    count = points.shape[1]
+    y, x = (c * count for c in coordinates(size, points.device))
     cy, cx = y.floor().long(), x.floor().long()
     distances, names = [], []
     for dy in (-1, 0, 1):

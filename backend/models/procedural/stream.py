@@ -10,9 +10,11 @@ from torch import Tensor
 
 from .captions import CONDITION_NAMES, FAMILY_NAMES, NOTHING, TINT_NAMES, TINTS, Attributes
 from .conditions import CONDITIONS
+from .draws import RandomDraw
 from .families import FAMILIES
 from .fields import downsample
-from .surface import Surface, photograph
+from .photograph import photograph
+from .surface import Surface
 
 SUPERSAMPLING = 2
 BLOCK = 64
@@ -44,7 +46,7 @@ def render_with_depth(attributes: list[Attributes], *, size: int, rng: torch.Gen
     pictures = torch.empty(len(attributes), 3, size, size, device=rng.device)
     depths = torch.empty(len(attributes), size, size, device=rng.device)
     for family, indices in groups.items():
-        surface = FAMILIES[FAMILY_NAMES[family]](rng, len(indices), size * SUPERSAMPLING)
+        surface = FAMILIES[FAMILY_NAMES[family]](RandomDraw(rng, len(indices), size * SUPERSAMPLING))
         for row, index in enumerate(indices):
             one = Surface(*(t[row : row + 1] for t in (surface.height, surface.albedo, surface.relief, surface.gloss)))
             a = attributes[index]
@@ -52,7 +54,7 @@ def render_with_depth(attributes: list[Attributes], *, size: int, rng: torch.Gen
                 one = _tinted(one, a.tint)
             if a.condition != NOTHING:
                 one = CONDITIONS[CONDITION_NAMES[a.condition]](rng, one)
-            pictures[index] = downsample(photograph(rng, one), SUPERSAMPLING)[0]
+            pictures[index] = downsample(photograph(RandomDraw(rng, 1, size * SUPERSAMPLING), one), SUPERSAMPLING)[0]
             depth = downsample((one.height * one.relief * size)[:, None], SUPERSAMPLING)[0, 0]
             depths[index] = depth - depth.mean()
     return pictures, depths

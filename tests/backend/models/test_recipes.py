@@ -5,58 +5,67 @@ import torch
 from latent_loom.backend.adaptation.clip import load_clip
 from latent_loom.backend.errors import BadRequest, Cancelled
 from latent_loom.backend.job import Job
-from latent_loom.backend.models import train_generator as recipe_module
 from latent_loom.backend.models.clip_trainer import contrastive_loss
 from latent_loom.backend.models.kinds import kind_names
 from latent_loom.backend.models.train_clip import ClipTraining
-from latent_loom.backend.models.train_generator import GeneratorTraining, TokenMaps, train_generator
+from latent_loom.backend.models.train_generator import (
+    GeneratorTraining,
+    TokenMaps,
+    architecture,
+    begin_calmly,
+    train_generator,
+)
 from latent_loom.stylegan2.checkpoints import load_generator
 from latent_loom.stylegan2.checkpoints.native import read_header
 from latent_loom.stylegan2.errors import ConfigError
+from latent_loom.stylegan2.inputs import draw_inputs
+from latent_loom.stylegan2.networks import Generator
+from latent_loom.stylegan2.training.pairs import PairTraining
 from latent_loom.stylegan2.training.trainer import GanTraining
 
 
-def test_the_generators_recipe_leaves_weights_a_sheet_and_a_checkpoint_and_goes_on_from_it(tmp_path):
-    def settings(images: int) -> GeneratorTraining:
-        return GeneratorTraining(gan=GanTraining(images=images, batch=2), bank=64, refresh=0, save_every=4)
+def recipe(images: int, **settings) -> GeneratorTraining:
+    pairs = PairTraining(images=images, batch=2, small=2, lessons=2)
+    return GeneratorTraining(**{"pairs": pairs, "size": 64, "bank": 64, "refresh": 0, "save_every": 4} | settings)
 
+
+def test_the_generators_recipe_leaves_weights_a_sheet_and_a_checkpoint_and_goes_on_from_it(tmp_path):
     out, work, seen = tmp_path / "g.safetensors", tmp_path / "work", []
-    card = train_generator(settings(4), out, work, Job(seen.append))
-    assert card["images"] == 4 and [p.done for p in seen] == [1, 2]
+    card = train_generator(recipe(4), out, work, Job(seen.append))
+    assert card["images"] == 4 and [(p.stage, p.done) for p in seen] == [
+        ("lessons", 1),
+        ("lessons", 2),
+        ("generator", 1),
+        ("generator", 2),
+    ]
     assert sorted(p.name for p in work.iterdir()) == ["checkpoint.pt", "sheet-0000004.png"]
     first = load_generator(out)
-    assert first.config.tile == "xy" and first.config.const_size == 1
+    assert first.config.tile == "xy" and first.config.const_size == 1 and first.config.lattice
+    assert kind_names(read_header(out))[5] == "brick"
     seen.clear()
-    train_generator(settings(8), out, work, Job(seen.append))
-    assert [p.done for p in seen] == [3, 4]
+    train_generator(recipe(8), out, work, Job(seen.append))
+    assert [p.done for p in seen] == [3, 4], "and no lesson is given twice"
     assert not torch.equal(first.synthesis.b4.conv1.weight, load_generator(out).synthesis.b4.conv1.weight)
     trained = out.read_bytes()
     out.unlink()
-    train_generator(settings(8), out, work)  # nothing is left to train, and the result is written all the same
+    train_generator(recipe(8), out, work)  # nothing is left to train, and the result is written all the same
     assert out.read_bytes() == trained
 
 
-def test_the_design_with_kinds_grows_from_a_checkpoint_of_half_the_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe_module, "SAMPLE", 128)
-
-    def settings(size: int, grow_from: str = "") -> GeneratorTraining:
-        gan, common = GanTraining(images=2, batch=2), {"bank": 64, "refresh": 0, "save_every": 2}
-        return GeneratorTraining(design="kinds", gan=gan, size=size, grow_from=grow_from, **common)
-
-    train_generator(settings(64), tmp_path / "half.safetensors", tmp_path / "half")
-    checkpoint = str(tmp_path / "half" / "checkpoint.pt")
-    train_generator(settings(128, checkpoint), tmp_path / "whole.safetensors", tmp_path / "whole")
-    half, whole = (load_generator(tmp_path / f"{name}.safetensors") for name in ("half", "whole"))
-    assert whole.config.resolution == 128 and whole.config.kinds == 17
-    assert kind_names(read_header(tmp_path / "whole.safetensors"))[5] == "brick"
-    a, b = half.synthesis.b8.conv1.weight, whole.synthesis.b8.conv1.weight
-    assert torch.allclose(a, b, atol=0.05), "one step away"
+def test_training_begins_with_quiet_pictures():
+    generator = Generator(architecture(64))
+    begin_calmly(generator)
+    with torch.no_grad():
+        z = torch.randn(16, 64, generator=torch.Generator().manual_seed(0))
+        images = generator.synthesize(generator.map(z), draw_inputs(generator.config, range(16)))
+    assert images.abs().mean() < 1
 
 
 def test_a_cancelled_recipe_stops_after_the_step_it_is_in(tmp_path):
-    settings = GeneratorTraining(gan=GanTraining(images=100, batch=2), bank=64, refresh=0, save_every=2)
     with pytest.raises(Cancelled):
-        train_generator(settings, tmp_path / "g.safetensors", tmp_path / "work", Job(cancelled=lambda: True))
+        cancelled = Job(cancelled=lambda: True)
+        lessons = PairTraining(images=100, batch=2, lessons=0)
+        train_generator(recipe(100, pairs=lessons), tmp_path / "g.safetensors", tmp_path / "work", cancelled)
     assert (tmp_path / "work" / "checkpoint.pt").exists()
 
 
@@ -77,25 +86,22 @@ def test_token_maps_leave_no_hook_on_the_clip_that_others_share():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "change"),
+    ("kind", "change"),
     [
         (GanTraining, {"images": 0}),
         (GanTraining, {"batch": 0}),
         (GanTraining, {"learning_rate": 0.0}),
         (GanTraining, {"range_weight": -1.0}),
         (GeneratorTraining, {"size": 96}),
-        (GeneratorTraining, {"design": "places"}),
-        (GeneratorTraining, {"grow_from": "nowhere.pt"}),
         (GeneratorTraining, {"bank": 0}),
-        (GeneratorTraining, {"tinted": 1.5}),
         (ClipTraining, {"steps": 0}),
         (ClipTraining, {"batch": 1}),
         (ClipTraining, {"learning_rate": float("nan")}),
     ],
 )
-def test_settings_that_train_nothing_are_refused(recipe, change):
+def test_settings_that_train_nothing_are_refused(kind, change):
     with pytest.raises((BadRequest, ConfigError), match=r"^(Give|The|There) .*\.$"):
-        recipe(**change)
+        kind(**change)
 
 
 def test_every_true_pair_counts_as_a_positive():

@@ -6,18 +6,15 @@ import dataclasses
 import pytest
 import torch
 from latent_loom.stylegan2.config import GeneratorConfig
-from latent_loom.stylegan2.errors import CheckpointError
-from latent_loom.stylegan2.latents import kind_of
 from latent_loom.stylegan2.networks import Generator
-from latent_loom.stylegan2.ops.resample import upsample
-from latent_loom.stylegan2.training import trainer as trainer_module
 from latent_loom.stylegan2.training.discriminator import (
     Discriminator,
     discriminator_loss,
     generator_loss,
     range_loss,
 )
-from latent_loom.stylegan2.training.trainer import GanTrainer, GanTraining, train
+from latent_loom.stylegan2.training.loop import train
+from latent_loom.stylegan2.training.trainer import GanTrainer, GanTraining
 
 CONFIG = GeneratorConfig(
     z_dim=4, w_dim=4, resolution=16, channels=(6, 6, 6), mapping_layers=1, input_map=1.0, const_size=1, tile="xy"
@@ -118,83 +115,3 @@ def test_the_finished_generator_has_its_mean_latent():
     z = torch.randn(4000, 4, generator=torch.Generator().manual_seed(9))
     assert torch.allclose(generator.mapping.w_avg, generator.mapping(z).mean(0), atol=0.1)
     assert generator.mapping.w_avg.abs().sum() > 0
-
-
-def test_each_picture_is_of_the_kind_that_its_label_says(monkeypatch):
-    trainer = make_trainer(config=dataclasses.replace(CONFIG, kinds=3))
-    seen = []
-    mapping = trainer.generator.mapping.forward
-    monkeypatch.setattr(trainer.generator.mapping, "forward", lambda z, labels: seen.append(z) or mapping(z, labels))
-    labels = torch.eye(3)[[2, 0, 1, 2]]
-    trainer.step(next(reals()), labels)
-    assert kind_of(seen[0], 3).tolist() == [2, 0, 1, 2]
-
-
-def test_kinds_of_latents_learn_their_own_pictures():
-    """Kind 0 is dark and kind 1 bright; only the labels say so, and the generator is told none."""
-    trainer = make_trainer(images=4 * 250, config=dataclasses.replace(CONFIG, kinds=2, mapping_lr_multiplier=1.0))
-    labels = torch.eye(2)[[0, 1, 0, 1]]
-    shade = torch.tensor([-0.5, 0.5, -0.5, 0.5]).view(4, 1, 1, 1)
-    for _ in range(250):
-        trainer.step(shade.expand(4, 3, 16, 16) + 0.02 * torch.randn(4, 3, 16, 16), labels)
-    with torch.no_grad():
-        means = torch.stack([trainer.fakes(labels).mean((1, 2, 3)) for _ in range(16)]).mean(0)
-    assert means[1::2].min() - means[::2].max() > 0.4
-
-
-def test_a_guide_pulls_pictures_where_their_labels_say(tmp_path):
-    """The data are grey; the guide alone wants label 1 red."""
-    trainer = make_trainer(config=dataclasses.replace(CONFIG, kinds=2, mapping_lr_multiplier=1.0))
-    trainer.settings = dataclasses.replace(trainer.settings, guide_weight=50.0)
-    trainer.guide = lambda colours, labels: (colours[:, 0] - labels[:, 1]).square().mean()
-    labels = torch.eye(2)[[0, 1, 0, 1]]
-    for _ in range(120):
-        trainer.step(torch.zeros(4, 3, 16, 16), labels)
-    with torch.no_grad():
-        red = torch.stack([trainer.fakes(labels)[:, 0].mean((1, 2)) for _ in range(16)]).mean(0)
-    assert red[1::2].min() - red[::2].max() > 0.3
-
-
-def test_half_of_the_pictures_have_models_and_the_others_are_random(monkeypatch):
-    trainer = make_trainer(config=dataclasses.replace(CONFIG, kinds=2))
-    compared, mapped = [], []
-    trainer.latents = lambda seen, kinds, rng: torch.full((len(kinds), 4), 7.0)
-    monkeypatch.setattr(
-        trainer_module, "paired_loss", lambda made, real, rng: compared.append(made) or 0 * made.images.sum()
-    )
-    mapping = trainer.generator.mapping.forward
-    monkeypatch.setattr(trainer.generator.mapping, "forward", lambda z, labels: mapped.append(z) or mapping(z, labels))
-    trainer.step(next(reals()), torch.eye(2)[[0, 1, 0, 1]])
-    assert len(compared[0].images) == 2
-    assert (mapped[0][:2] == 7).all() and not (mapped[0][2:] == 7).any()
-
-
-def test_without_an_adversarial_loss_the_discriminator_stays_as_it_is():
-    trainer = make_trainer()
-    trainer.settings = dataclasses.replace(trainer.settings, adversarial_weight=0.0)
-    before = copy.deepcopy(trainer.discriminator.state_dict())
-    assert set(trainer.step(next(reals()))) == {"g_loss"}
-    assert all(torch.equal(v, before[k]) for k, v in trainer.discriminator.state_dict().items())
-
-
-def test_a_grown_generator_begins_with_the_pictures_of_the_smaller_one_enlarged(tmp_path):
-    small = make_trainer()
-    small.step(next(reals()))
-    small.save(tmp_path / "checkpoint.pt")
-    grown = make_trainer(config=dataclasses.replace(CONFIG, resolution=32, channels=(6, 6, 6, 4)))
-    grown.grow_from(tmp_path / "checkpoint.pt")
-    assert torch.equal(grown.discriminator.heads[0].squeeze.weight, small.discriminator.heads[0].squeeze.weight)
-    w = torch.randn(1, 1, 4)
-    with torch.no_grad():
-        half = small.average.synthesize(w.expand(1, 6, 4))
-        whole = grown.average.synthesize(w.expand(1, 8, 4))
-    assert torch.allclose(torch.nn.functional.avg_pool2d(whole, 2), half, atol=0.2)
-    bias = grown.average.synthesis.block(3).torgb.bias
-    taps = grown.average.synthesis.taps
-    assert torch.allclose(whole, upsample(half, taps, "xy") + bias[:, None, None], atol=1e-5)
-
-
-def test_growing_from_something_else_is_refused_in_a_sentence(tmp_path):
-    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(CheckpointError, match=r"'checkpoint.pt' is damaged; train its size anew\.$"):
-        make_trainer().grow_from(tmp_path / "checkpoint.pt")

@@ -1,4 +1,4 @@
-"""One adversarial training as users meet it: checkpoints, sample sheets, progress, an interruption that loses nothing.
+"""The training of a generator as users meet it: checkpoints, sheets, progress, an interruption that loses nothing.
 
 What is trained on what is the recipes' (`train_generator`, `own_generator`).
 """
@@ -9,24 +9,25 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from ...stylegan2.networks import Generator
-from ...stylegan2.training.trainer import GanTrainer, sample_sheet, train
+from ...stylegan2.training.loop import Trainer, sample_sheet, train
 from ..errors import Cancelled
 from ..job import Job, Progress
 from .samples import as_pixels
 
-Batches = Iterator[tuple[Tensor, Tensor | None]]
+Batches = Iterator[tuple[Any, ...]]
 CHECKPOINT = "checkpoint.pt"
 SHOWN_PX = 640
 
 
 @dataclass(frozen=True, kw_only=True)
-class GanRun:
+class TrainingRun:
     """work        folder of the checkpoint and the sheets; a checkpoint found there is continued
     keep        saves the averaged generator where it shall be
     kept_as     how that place is called in a sentence
@@ -40,7 +41,7 @@ class GanRun:
     save_every: int
     columns: int
 
-    def train(self, trainer: GanTrainer, batches: Callable[[int], Batches], job: Job) -> Generator:
+    def train(self, trainer: Trainer, batches: Callable[[int], Batches], job: Job) -> Generator:
         """Train to the end; `batches` are those from a step on. Only the first of several processes writes.
 
         Raises  CheckpointError for a checkpoint of other settings; Cancelled, after everything was saved
@@ -57,7 +58,7 @@ class GanRun:
         every = max(1, self.save_every // batch)
         started = time.monotonic()
 
-        def after_step(trainer: GanTrainer, losses: dict[str, float]) -> None:
+        def after_step(trainer: Trainer, losses: dict[str, float]) -> None:
             done = trainer.steps_done
             cancelled = trainer.processes.any(job.cancelled(), device)
             if trainer.processes.first:
@@ -73,13 +74,13 @@ class GanRun:
                     "and the same command goes on from there."
                 )
 
-        data = ((_to(real, device), _to(labels, device)) for real, labels in batches(trainer.steps_done))
+        data = (tuple(_to(item, device) for item in batch) for batch in batches(trainer.steps_done))
         generator = train(trainer, data, after_step=after_step)
         if trainer.processes.first:
             self.keep(generator)
         return generator
 
-    def _save(self, trainer: GanTrainer, *, sheet: bool) -> np.ndarray | None:
+    def _save(self, trainer: Trainer, *, sheet: bool) -> np.ndarray | None:
         """Save everything; the sheet is returned too, small enough to be watched: uint8 [H, W, 3]."""
         trainer.save(self.work / CHECKPOINT)
         self.keep(trainer.finished())
@@ -98,9 +99,10 @@ def grid_picture(images: Tensor, columns: int) -> Image.Image:
     return Image.fromarray(pixels.swapaxes(1, 2).reshape(n // columns * height, columns * width, 3))
 
 
-def _device(trainer: GanTrainer):
+def _device(trainer: Trainer):
     return trainer.generator.mapping.w_avg.device
 
 
-def _to(tensor: Tensor | None, device) -> Tensor | None:
-    return None if tensor is None else tensor.to(device, non_blocking=True)
+def _to(item, device):
+    """A tensor, or what else of a batch can be moved; None stays."""
+    return None if item is None else item.to(device)

@@ -1,0 +1,47 @@
+"""The generator that a training keeps: an exponential average of the trained one's weights."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..networks import Generator
+
+
+@torch.no_grad()
+def follow(average: Generator, generator: Generator, *, batch: int, seen: int, half_life: float) -> None:
+    """Move the average towards the generator after a step of `batch` images, of `seen` in all; half_life in images.
+
+    Early on the half-life is a twentieth of what was seen. Source: Karras et al. 2020b, appendix
+    """
+    keep = 0.5 ** (batch / min(half_life, 0.05 * seen + 1))
+    for mean, now in zip(average.parameters(), generator.parameters(), strict=True):
+        mean.lerp_(now, 1 - keep)
+
+
+@torch.no_grad()
+def finished(average: Generator) -> Generator:
+    """A copy with its mean latent, ready to be saved."""
+    generator = copy.deepcopy(average).eval()
+    z = torch.randn(10_000, generator.config.z_dim, generator=torch.Generator().manual_seed(0))
+    w_avg = generator.mapping.w_avg
+    c_dim = generator.config.c_dim
+    labels = torch.eye(c_dim)[torch.arange(len(z)) % c_dim].to(w_avg) if c_dim else None
+    w_avg.copy_(generator.mapping(z.to(w_avg), labels).mean(0))
+    return generator
+
+
+def save_state(state: dict[str, object], path: Path) -> None:
+    """Write a checkpoint, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def step_rng(seed: int, step: int, rank: int = 0) -> torch.Generator:
+    """The random numbers of one step in one process: nothing to keep, so a resumed run has those of an unbroken one."""
+    state = np.random.SeedSequence([seed, step, rank]).generate_state(1)[0]
+    return torch.Generator().manual_seed(int(state))

@@ -1,0 +1,72 @@
+"""What every training of a generator has in common: step by step to the end, and a sheet to watch it by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..inputs import draw_inputs
+from ..latents import z_from_seed, z_of_kind
+from ..networks import Generator
+from .processes import Processes
+
+
+class Settings(Protocol):
+    """How many images a step has, and how many steps there are."""
+
+    @property
+    def batch(self) -> int: ...
+
+    @property
+    def steps(self) -> int: ...
+
+
+class Trainer(Protocol):
+    """`GanTrainer` or `PairTrainer`: what `step` takes is what its batches hold."""
+
+    generator: Generator
+    average: Generator
+    processes: Processes
+    steps_done: int
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def step(self) -> Callable[..., dict[str, float]]: ...
+
+    def finished(self) -> Generator: ...
+
+    def save(self, path: Path) -> None: ...
+
+    def resume(self, path: Path) -> None: ...
+
+
+def train(
+    trainer: Trainer,
+    batches: Iterator[tuple[Any, ...]],
+    *,
+    after_step: Callable[[Trainer, dict[str, float]], None],
+) -> Generator:
+    """Run until the settings' number of images; `after_step` saves, draws, reports, or raises to stop."""
+    while trainer.steps_done < trainer.settings.steps:
+        after_step(trainer, trainer.step(*next(batches)))
+    return trainer.finished()
+
+
+@torch.no_grad()
+def sample_sheet(generator: Generator, seeds: Sequence[int]) -> Tensor:
+    """The pictures of some seeds, [len(seeds), 3, R, R]: of the same latents at every call, to watch training by.
+
+    Classes take turns, and so do the kinds of latents where there are some.
+    """
+    device, c_dim, kinds = generator.mapping.w_avg.device, generator.config.c_dim, generator.config.kinds
+    labels = torch.eye(c_dim)[torch.tensor(seeds) % c_dim].to(device) if c_dim else None
+    z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in seeds]).to(device)
+    if kinds:
+        z = z_of_kind(z, torch.tensor(seeds, device=device) % kinds, kinds)
+    return generator.synthesize(generator.map(z, labels=labels), draw_inputs(generator.config, seeds).to(device))

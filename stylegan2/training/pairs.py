@@ -1,0 +1,252 @@
+"""Training on pairs: every latent has a picture that the generator should make of it.
+
+Where the data are drawn by a program, the program can be asked what belongs to a latent and to the noise beside it. No
+discriminator then has to find out what pictures look like: each made picture is compared with its own model.
+
+What a place looks like is compared only where a generator can know it (colours, courses, joints); of grain and
+scratches it is the distribution that counts, by sliced Wasserstein distances (`paired_loss`). With a pixel loss alone a
+generator learns to ignore its noise, since grain in the wrong place costs more than none.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import CheckpointError, ConfigError
+from ..inputs import SynthesisInputs
+from ..networks import Generator
+from .averaging import finished, follow, save_state, step_rng
+from .discriminator import FeatureMaps, Seen, range_loss
+from .paired import paired_loss
+from .processes import ALONE, Processes
+
+LAYOUT = 8
+"""Pixels of the squares in which colours are compared."""
+SPREAD_WEIGHT = 0.3
+"""Of the loss that keeps each number of w near zero mean and unit variance while the mapping learns."""
+MAPPING_PACE = 0.1
+"""The mapping's learning rate beside the others', once it has had its lessons."""
+LESSON_BATCH = 512
+LESSON_RATE = 1e-2
+BRIEF_BATCH = 256
+
+
+class Pairs(NamedTuple):
+    """z [N, z_dim], the inputs of each, and what belongs to them: pictures [N, 3, R, R] in [-1, 1]."""
+
+    z: Tensor
+    inputs: SynthesisInputs
+    pictures: Tensor
+
+
+Lesson = Callable[[Tensor, bool], Tensor]
+"""Latents [N, z_dim], thorough -> numbers [N, K] that w should tell linearly. A brief lesson has the first of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairTraining:
+    """images, batch      how many pairs in all, and in a step (of all processes together)
+    small              images that are made at half the size first, which takes half the time
+    lessons            steps of LESSON_BATCH latents in which the mapping learns alone what its latents mean
+    learning_rate      of Adam; it falls to zero over the second half
+    average_images     half-life of the averaged generator, in images
+    colour_weight      of the difference of colours, square by square
+    pixel_weight       of the difference of pixels
+    map_weight         of the difference of frozen features, place by place
+    texture_weight     of the distance of distributions of features and of patches of pixels
+    lesson_weight      of what the mapping has to go on telling
+    """
+
+    images: int = 200_000
+    batch: int = 16
+    small: int = 100_000
+    lessons: int = 1500
+    learning_rate: float = 8e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    average_images: float = 4_000
+    colour_weight: float = 1.0
+    pixel_weight: float = 0.3
+    map_weight: float = 0.3
+    texture_weight: float = 0.5
+    lesson_weight: float = 0.2
+    range_weight: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.images, self.batch) < 1 or not min(self.learning_rate, self.average_images) > 0:
+            raise ConfigError("Give at least 1 image and a batch of 1, and a learning rate and average above 0.")
+        if min(self.small, self.lessons) < 0:
+            raise ConfigError("Give small and lessons of at least 0.")
+
+    @property
+    def steps(self) -> int:
+        return -(-self.images // self.batch)
+
+
+class PairTrainer:
+    """One generator, one average; `step` by `step`. Trains where the generator is.
+
+    features  frozen feature maps of pictures of `features_size` pixels
+    lesson    what w should tell of a latent
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        features: FeatureMaps,
+        settings: PairTraining,
+        *,
+        features_size: int,
+        lesson: Lesson,
+        processes: Processes = ALONE,
+    ) -> None:
+        if settings.batch % processes.count:
+            raise ConfigError(f"Give a batch that {processes.count} processes can share evenly, not {settings.batch}.")
+        self.settings, self.processes, self.generator = settings, processes, generator
+        self.batch = settings.batch // processes.count
+        self._features, self._features_size, self._lesson = features, features_size, lesson
+        device = generator.mapping.w_avg.device
+        count = lesson(torch.zeros(1, generator.config.z_dim, device=device), True).shape[1]
+        self._readout = nn.Linear(generator.config.w_dim, count).to(device)
+        self.average = copy.deepcopy(generator).requires_grad_(False)
+        mapping = [*generator.mapping.parameters(), *self._readout.parameters()]
+        groups = [{"params": list(generator.synthesis.parameters())}, {"params": mapping}]
+        self._optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+        self.steps_done = 0
+
+    @property
+    def _small(self) -> bool:
+        return self.steps_done * self.settings.batch < self.settings.small
+
+    def step(self, z: Tensor, inputs: SynthesisInputs, pictures: Tensor) -> dict[str, float]:
+        """One update on pairs (see `Pairs`); returns the losses."""
+        rng = step_rng(self.settings.seed, self.steps_done, self.processes.rank)
+        for group, pace in zip(self._optimizer.param_groups, (1.0, MAPPING_PACE), strict=True):
+            group["lr"] = self._rate() * pace
+        config = self.generator.config
+        ws = self.generator.mapping(z)[:, None].expand(-1, config.num_ws, -1)
+        if self._small:
+            made = self.generator.synthesis(ws, inputs, stop=config.blocks - 1).image
+            pictures = F.avg_pool2d(pictures, 2)
+        else:
+            made = self.generator.synthesize(ws, inputs)
+        assert made is not None
+        parts = self._losses(made, pictures, rng) | {"lesson": self._lesson_loss(BRIEF_BATCH, rng, thorough=False)}
+        weights = {name: getattr(self.settings, f"{name}_weight") for name in parts}
+        loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
+        self._update(self._optimizer, loss)
+        self.steps_done += 1
+        seen = self.steps_done * self.settings.batch
+        follow(
+            self.average,
+            self.generator,
+            batch=self.settings.batch,
+            seen=seen,
+            half_life=self.settings.average_images,
+        )
+        return {"g_loss": loss.item()} | {name: part.item() for name, part in parts.items()}
+
+    def _losses(self, made: Tensor, model: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        near, wanted = self._for_features(made, model, rng)
+        maps, _ = self._features(near)
+        with torch.no_grad():
+            model_maps, _ = self._features(wanted)
+        places = [
+            ((a - b).square().mean((0, 2, 3)) / (b.var((0, 2, 3)) + 1e-4)).mean()
+            for a, b in zip(maps, model_maps, strict=True)
+        ]
+        return {
+            "colour": (F.avg_pool2d(made, LAYOUT) - F.avg_pool2d(model, LAYOUT)).abs().mean(),
+            "pixel": (made - model).abs().mean(),
+            "map": torch.stack(places).mean(),
+            "texture": paired_loss(Seen(maps, near), Seen(model_maps, wanted), rng),
+            "range": range_loss(made),
+        }
+
+    def _for_features(self, made: Tensor, model: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Both at the features' size: in turn the whole, made smaller, and a window of it, wherever it lies."""
+        size, side = made.shape[-1], self._features_size
+        if size <= side:
+            return made, model
+        if torch.rand((), generator=rng).item() < 0.5:
+            return F.avg_pool2d(made, size // side), F.avg_pool2d(model, size // side)
+        shift = torch.randint(size, (2,), generator=rng).tolist()
+        return made.roll(shift, (2, 3))[..., :side, :side], model.roll(shift, (2, 3))[..., :side, :side]
+
+    def have_lessons(self, after_each: Callable[[int], None]) -> None:
+        """Teach the mapping alone what its latents mean, before the first step: a generator takes thousands of pictures
+        to find that out. after_each is given the lessons done, and may raise to stop.
+        """
+        mapping, count = [*self.generator.mapping.parameters(), *self._readout.parameters()], self.settings.lessons
+        optimizer = torch.optim.Adam(mapping, betas=self.settings.betas, fused=True)
+        for done in range(count):
+            rng = step_rng(self.settings.seed + 1, done, self.processes.rank)
+            optimizer.param_groups[0]["lr"] = LESSON_RATE * min(1.0, 2 * (1 - done / count) + 0.02)
+            self._update(optimizer, self._lesson_loss(LESSON_BATCH, rng, thorough=True))
+            after_each(done + 1)
+        self.average.mapping.load_state_dict(self.generator.mapping.state_dict())
+
+    def _lesson_loss(self, count: int, rng: torch.Generator, *, thorough: bool) -> Tensor:
+        z = torch.randn(count, self.generator.config.z_dim, generator=rng).to(self.generator.mapping.w_avg.device)
+        with torch.no_grad():
+            numbers = self._lesson(z, thorough)
+        w = self.generator.mapping(z)
+        told = self._readout(w)[:, : numbers.shape[1]]
+        spread = w.mean(0).square().mean() + (w.std(0) - 1).square().mean()
+        return (told - numbers).square().sum(1).mean() + SPREAD_WEIGHT * spread
+
+    def _rate(self) -> float:
+        """The learning rate: risen within a hundred steps, fallen to a fiftieth over the second half."""
+        left = 1 - self.steps_done / self.settings.steps
+        return self.settings.learning_rate * min(1.0, (self.steps_done + 1) / 100, max(0.02, 2 * left))
+
+    def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.processes.average_gradients(self.generator.parameters())
+        nn.utils.clip_grad_norm_(self.generator.parameters(), 5.0)
+        optimizer.step()
+
+    def finished(self) -> Generator:
+        """The averaged generator with its mean latent, ready to be saved."""
+        return finished(self.average)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        save_state(
+            {
+                "generator": self.generator.state_dict(),
+                "average": self.average.state_dict(),
+                "readout": self._readout.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "steps_done": self.steps_done,
+            },
+            path,
+        )
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint of the same settings; what follows is what would have followed.
+
+        Raises  CheckpointError for a damaged file, and one of other settings
+        """
+        try:
+            state = torch.load(path, weights_only=True, map_location="cpu")
+            self.generator.load_state_dict(state["generator"])
+            self.average.load_state_dict(state["average"])
+            self._readout.load_state_dict(state["readout"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise CheckpointError(
+                f"The checkpoint {path.name!r} is damaged or was made with other settings; train with the settings "
+                "that it was made with, or begin anew elsewhere."
+            ) from error
+        self.steps_done = state["steps_done"]
