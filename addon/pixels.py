@@ -23,9 +23,10 @@ def to_blender(picture: np.ndarray, out: np.ndarray | None = None) -> np.ndarray
     rgba = out.reshape(height, width, 4)
     rows = picture[::-1]
     scale = np.float32(1.0 / np.iinfo(picture.dtype).max)
-    if channels == 4:
-        np.multiply(rows, scale, out=rgba)
-    else:
-        np.multiply(rows, scale, out=rgba[:, :, :3])  # one channel is spread over three
-        rgba[:, :, 3] = 1.0
+    # A channel at a time: numpy's inner loop then runs along a row, and not along a pixel, which takes three times as long.
+    for channel in range(4):
+        if channel == 3 and channels != 4:
+            rgba[:, :, 3] = 1.0
+        else:
+            np.multiply(rows[:, :, channel % channels], scale, out=rgba[:, :, channel])
     return out
