@@ -8,7 +8,7 @@ import bpy.utils.previews
 import numpy as np
 
 from . import session as states
-from .pixels import to_blender
+from .pixels import left_square, to_blender
 
 PREVIEW, RESULT = "preview", "result "
 _collection: bpy.utils.previews.ImagePreviewCollection | None = None
@@ -27,8 +27,11 @@ def detach() -> None:
 
 
 def show_preview(picture: np.ndarray) -> None:
-    """Keep `picture` (uint8 [H, W, 3], top row first) as the icon that the panel shows."""
-    keep(PREVIEW, picture)
+    """Keep `picture` (uint8 [H, W, 3], top row first) as the icon that the panel shows.
+
+    An icon is square: of a wider sheet it shows the left part, large, and an Image Editor the whole.
+    """
+    keep(PREVIEW, left_square(picture))
 
 
 def show_result(uuid: str, picture: np.ndarray) -> None:

@@ -50,6 +50,12 @@ def changed(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
         follow(scene)
 
 
+def moved_on(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    """The same where another texture is taken: whether it shows the chosen material is not known any more."""
+    group.kind = ""
+    changed(group, context)
+
+
 def follow(scene: bpy.types.Scene, settings: Any = None) -> None:
     """Show what `settings` (those of `scene`, perhaps evaluated) ask for: at once, or when it comes. Never waits."""
     uid = scene.session_uid

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GIB = 2**30
-# Measured on Linux with torch 2.9: the environment has 6.6 GiB with CUDA's libraries. The other numbers are the sizes
-# that PyTorch's index tells for its wheels, and twice that unpacked.
+# `du -sh` of an environment on Linux with torch 2.14.1 and CUDA's libraries says 5.5 GiB; there is room for pip's own
+# copies. The other numbers are the sizes that PyTorch's index tells for its wheels, and twice that unpacked.
 CUDA_GIB, CPU_GIB = (3.0, 7.0), (0.4, 1.6)
 PYTORCH = "https://download.pytorch.org/whl"
 CUDA_INDEX, CPU_INDEX = f"{PYTORCH}/cu128", f"{PYTORCH}/cpu"

@@ -23,10 +23,15 @@ def to_blender(picture: np.ndarray, out: np.ndarray | None = None) -> np.ndarray
     rgba = out.reshape(height, width, 4)
     rows = picture[::-1]
     scale = np.float32(1.0 / np.iinfo(picture.dtype).max)
-    # A channel at a time: numpy's inner loop then runs along a row, and not along a pixel, which takes three times as long.
+    # A channel at a time: numpy runs along a row then, and not along a pixel, which takes three times as long.
     for channel in range(4):
         if channel == 3 and channels != 4:
             rgba[:, :, 3] = 1.0
         else:
             np.multiply(rows[:, :, channel % channels], scale, out=rgba[:, :, channel])
     return out
+
+
+def left_square(picture: np.ndarray) -> np.ndarray:
+    """The left part of a wide picture [H, W, ...], as wide as it is high; others as they are."""
+    return picture[:, : picture.shape[0]]

@@ -29,6 +29,8 @@ on_lists: list[Callable[[], None]] = []
 """Called when the backend's lists have come."""
 _left_over: list[Job] = []
 """Jobs that ended while a frame waited for another one: the main thread sees to them at its next step."""
+_due_s = 0.0
+"""When the timer's next tick comes."""
 SPACES = frozenset({"VIEW_3D", "IMAGE_EDITOR", "NODE_EDITOR", "PREFERENCES"})
 
 
@@ -39,7 +41,9 @@ def must_wait() -> bool:
 
 def tick() -> float:
     """The timer. A bug in here must not stop it, or the interface would never hear of anything again."""
+    global _due_s
     if not runtime.lock.acquire(blocking=False):
+        _due_s = time.monotonic() + BUSY_S
         return BUSY_S  # a render waits for a frame's texture
     try:
         step()
@@ -49,6 +53,12 @@ def tick() -> float:
         redraw()
     finally:
         runtime.lock.release()
+    interval_s = _interval_s()
+    _due_s = time.monotonic() + interval_s
+    return interval_s
+
+
+def _interval_s() -> float:
     session = runtime.session()
     if session.hurried:
         return HURRIED_S
@@ -56,10 +66,18 @@ def tick() -> float:
 
 
 def start_timer() -> None:
-    """(Re)start the timer, so that the next tick comes at once. In background mode there is none."""
+    """(Re)start the timer, so that the next tick comes at once. In background mode there is none.
+
+    One that comes at once anyway is left alone: a timer that is made anew in every turn of Blender's loop, by another
+    timer that moves sliders, never gets its turn.
+    """
+    global _due_s
+    if bpy.app.timers.is_registered(tick) and _due_s <= time.monotonic() + HURRIED_S:
+        return
     stop_timer()
     if not must_wait():
         bpy.app.timers.register(tick, first_interval=0.0, persistent=True)
+        _due_s = time.monotonic()
 
 
 def stop_timer() -> None:
@@ -87,7 +105,7 @@ def step(wait_s: float = 0.0) -> None:
             except (images.UnreadableFileError, BadInput) as error:
                 elsewhere = isinstance(error, images.UnreadableFileError)  # the output folder is chosen there
                 mending = troubles.PREFERENCES if elsewhere else ("", "")
-                job.state, job.trouble = FAILED, troubles.trouble(str(error), mending)
+                job.state, job.trouble = FAILED, troubles.trouble(str(error), mending, about=job.type)
                 session.trouble = job.trouble
         history_list.take(job)
     if any(job.type in LISTS for job in ended):

@@ -51,6 +51,7 @@ class Session:
     trouble  what to tell the user, or None
     notice   good news worth a line, or ""
     welcome  what the backend said of itself: device, memory_mib, version, ...
+    log      what the backend that was started here last writes to; None = none was
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Session:
         self.status: Mapping[str, Any] = {}
         self.jobs: dict[int, Job] = {}
         self.child: Child | None = None
+        self.log: Path | None = None
         self._open_client = open_client
         self._open_remote = open_remote
         self._open_child = open_child
@@ -146,6 +148,7 @@ class Session:
         """Start a backend of our own; `tick` connects to it once it listens."""
         self.disconnect()
         launch.connection_file.unlink(missing_ok=True)
+        self.log = launch.log
         try:
             self.child = self._open_child(launch.argv, launch.log)
         except OSError as error:
@@ -329,8 +332,10 @@ class Session:
     def _take(self, event: object) -> None:
         """Note one event of the client."""
         if isinstance(event, Connected):
+            first = self.welcome is None or self.welcome.session != event.welcome.session
             self.welcome = event.welcome
-            self.trouble = None
+            notices = event.welcome.notices if first else None
+            self.trouble = troubles.moved_aside(notices) if notices else None
             self._enter(READY)
             self.refresh()
         elif isinstance(event, Lost):
@@ -367,7 +372,7 @@ class Session:
 
     def _fail(self, job: Job, error: Exception) -> None:
         code = getattr(error, "code", "internal")
-        job.trouble = troubles.from_code(code, str(error))
+        job.trouble = troubles.from_code(code, str(error), about=job.slot or job.type)
         if job.quiet:
             pass  # whoever asked decides whether it is worth telling
         elif code not in troubles.SILENT:

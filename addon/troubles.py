@@ -6,6 +6,7 @@ No bpy in here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -15,12 +16,14 @@ class Trouble:
     mend      idname of the operator that mends it, "" where only the user can
     label     what its button says
     more      another button beside it, (idname, label): mostly the log
+    about     type of the job that failed: its panel shows it too; "" = of no one job
     """
 
     sentence: str
     mend: str = ""
     label: str = ""
     more: tuple[str, str] = ("", "")
+    about: str = ""
 
 
 START = ("loom.backend_start", "Start Backend")
@@ -45,13 +48,15 @@ MENDING = {
 SILENT = frozenset({"cancelled", "superseded"})
 
 
-def trouble(sentence: str, mending: tuple[str, str] = ("", ""), *, more: tuple[str, str] = ("", "")) -> Trouble:
+def trouble(
+    sentence: str, mending: tuple[str, str] = ("", ""), *, more: tuple[str, str] = ("", ""), about: str = ""
+) -> Trouble:
     """A `Trouble` whose sentence starts with a capital and ends in a full stop."""
     text = " ".join(str(sentence).split()) or "Something went wrong."
     text = text[0].upper() + text[1:]
     if text[-1] not in ".!?…":
         text += "."
-    return Trouble(sentence=text, mend=mending[0], label=mending[1], more=more)
+    return Trouble(sentence=text, mend=mending[0], label=mending[1], more=more, about=about)
 
 
 def bug(error: Exception) -> Trouble:
@@ -59,13 +64,17 @@ def bug(error: Exception) -> Trouble:
     return trouble(f"The add-on failed at this ({type(error).__name__}); please report what the system console says")
 
 
-def from_code(code: str, message: str) -> Trouble:
+def from_code(code: str, message: str, about: str = "") -> Trouble:
     """The `Trouble` for an `error` that the backend answered, or that the client made of its silence."""
     if code == "version":
-        return trouble(
-            message or "This backend speaks another version of the protocol; install the same release of both"
-        )
-    return trouble(message or f"The backend answered {code!r} without a reason", MENDING.get(code, ("", "")))
+        message = message or "This backend speaks another version of the protocol; install the same release of both"
+    message = message or f"The backend answered {code!r} without a reason"
+    return trouble(message, MENDING.get(code, ("", "")), about=about)
+
+
+def moved_aside(notices: Iterable[str]) -> Trouble:
+    """What the backend found damaged at its start and put out of the way."""
+    return trouble(" ".join(notices))
 
 
 def no_backend() -> Trouble:

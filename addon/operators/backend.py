@@ -169,8 +169,8 @@ class LOOM_OT_backend_log(bpy.types.Operator):
     NAME = "Loom Backend Log"
 
     def execute(self, context):
-        log = root.run_folder() / "backend.log"
-        if not log.is_file():
+        log = runtime.session().log
+        if log is None or not log.is_file():
             self.report({"ERROR"}, "There is no log yet: Blender has started no backend.")
             return {"CANCELLED"}
         pump.show_text(context, self.NAME, log)

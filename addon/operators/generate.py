@@ -9,8 +9,10 @@ import bpy
 
 from .. import folders, images, params, place, provenance, pump, root, runtime
 from ..job import FINISHED, Job
+from ..params import BadInput
 from ..settings.adapt import AdaptSettings
 from ..settings.texture import TextureSettings
+from . import kinds
 from .apply import put_on
 from .takes import take, takes
 
@@ -39,7 +41,7 @@ class LOOM_OT_generate(pump.NeedsBackend, bpy.types.Operator):
             sent["place"] = place.here(context, apply_to)
             sent["params"] = params.generate(
                 settings.look(),
-                seeds=[settings.kept] if settings.kept else range(settings.seed, settings.seed + settings.count),
+                seeds=seeds_of(settings),
                 name=style_name(settings),
                 out=folders.ready(root.output_root()),
             )
@@ -53,7 +55,7 @@ class LOOM_OT_generate(pump.NeedsBackend, bpy.types.Operator):
 
 
 class LOOM_OT_dice(bpy.types.Operator):
-    """Another seed by chance"""
+    """Another seed by chance; of the chosen material, if there is one"""
 
     bl_idname = "loom.dice"
     bl_label = "Roll the Dice"
@@ -67,9 +69,25 @@ class LOOM_OT_dice(bpy.types.Operator):
         return True
 
     def execute(self, context):
-        context.scene.loom.kept = ""
-        context.scene.loom.seed = random.randrange(100_000)
+        settings = context.scene.loom
+        kind, seed = settings.kind, random.randrange(100_000)
+        try:
+            if kind:
+                (seed,) = kinds.others(settings, 1)
+        except BadInput:  # the file was just opened
+            return bpy.ops.loom.seed_of_kind(kind=kind) if bpy.ops.loom.seed_of_kind.poll() else {"CANCELLED"}
+        settings.kept, settings.seed = "", seed
+        settings.kind = kind
         return {"FINISHED"}
+
+
+def seeds_of(settings) -> list[int | str]:
+    """The kept texture; else the seed and those after it, or others of its material. Raises BadInput"""
+    if settings.kept:
+        return [settings.kept]
+    if settings.kind:
+        return [settings.seed, *kinds.others(settings, settings.count - 1)]
+    return list(range(settings.seed, settings.seed + settings.count))
 
 
 def style_name(settings) -> str:

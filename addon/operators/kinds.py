@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Seeds that show a certain kind of picture, for texture models that know kinds."""
+"""Seeds that show a certain material, for texture models that know materials.
+
+A choice asks for a handful of them; the dice, the variations and several textures at once then stay with it.
+"""
 
 import random
 
@@ -10,6 +13,10 @@ from .. import place, pump, runtime
 from ..job import FINISHED, Job
 from ..params import BadInput
 
+AT_ONCE = 64
+_seeds: dict[tuple[str, str], list[int]] = {}
+"""(texture model, material) -> seeds that show it."""
+
 
 class LOOM_OT_seed_of_kind(pump.NeedsBackend, bpy.types.Operator):
     """Another seed by chance, among those that show this kind of material"""
@@ -18,42 +25,80 @@ class LOOM_OT_seed_of_kind(pump.NeedsBackend, bpy.types.Operator):
     bl_label = "Seed of a Kind"
     bl_options = {"REGISTER"}
 
-    kind: StringProperty(name="Kind", options={"SKIP_SAVE"}, description="One that the texture model knows: brick")
+    kind: StringProperty(
+        name="Kind", options={"SKIP_SAVE"}, description="One that the texture model knows, such as brick; empty: any"
+    )
+
+    @classmethod
+    def description(cls, context, properties):
+        if not properties.kind:
+            return "Any material: the dice and the variations take every seed"
+        return f"Textures of {properties.kind} from now on, by the dice and the variations too"
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene.loom.seed_locked:
+            cls.poll_message_set("The seed is locked")
+            return False
+        return super().poll(context)
 
     def execute(self, context):
-        settings = context.scene.loom
-        where = place.here(context, "IMAGE")
-
-        def make_params():
-            if not self.kind:
-                raise BadInput("Say which kind of material the seed shall show, such as brick.")
-            start = random.randrange(1_000_000)
-            return {"generator": settings.generator, "kind": self.kind, "count": 1, "start": start}
+        settings, kind = context.scene.loom, self.kind
+        if not kind:
+            settings.kind = ""
+            return {"FINISHED"}
+        generator, where = settings.generator, place.here(context, "IMAGE")
 
         def ended(job: Job) -> None:
             scene = place.scene_at(where)
-            if job.state == FINISHED and scene is not None and not job.detached and not scene.loom.seed_locked:
-                scene.loom.kept, scene.loom.seed = "", int(job.value["seeds"][0])
+            if job.state == FINISHED:
+                _seeds[generator, kind] = [int(seed) for seed in job.value["seeds"]]
+            if job.state == FINISHED and scene is not None and not job.detached:
+                _show(scene.loom, kind)
                 pump.push_undo("Loom: seed")
+
+        def make_params():
+            start = random.randrange(1_000_000)
+            return {"generator": generator, "kind": kind, "count": AT_ONCE, "start": start}
 
         return pump.begin(self, "seeds", make_params, title="Looking for a seed", on_end=ended)
 
 
 class LOOM_MT_kinds(bpy.types.Menu):
-    """The kinds of picture that the texture model knows."""
+    """The materials that the texture model knows"""
 
     bl_idname = "LOOM_MT_kinds"
-    bl_label = "Another of a Kind"
+    bl_label = "Material"
 
     def draw(self, context):
-        for kind in kinds_of(context.scene.loom.generator):
+        self.layout.operator("loom.seed_of_kind", text="Any").kind = ""
+        for kind in known(context.scene.loom.generator):
             self.layout.operator("loom.seed_of_kind", text=kind.capitalize()).kind = kind
 
 
-def kinds_of(generator: str) -> list[str]:
+def known(generator: str) -> list[str]:
     """The names of what the seeds of `generator` show; empty where it knows none."""
     entry = next((one for one in runtime.session().generators if one.get("name") == generator), {})
     return [str(kind) for kind in entry.get("kinds") or ()]
+
+
+def others(settings, count: int) -> list[int]:
+    """`count` other seeds that show the chosen material, by chance. Raises BadInput"""
+    here = [seed for seed in _seeds.get((settings.generator, settings.kind), ()) if seed != settings.seed]
+    if not here and count:
+        raise BadInput(f"Choose the material {settings.kind} once more: its seeds are not known yet.")
+    if count > len(here):
+        raise BadInput(f"At most {len(here) + 1} textures of {settings.kind} are made at once; make fewer.")
+    return random.sample(here, count)
+
+
+def _show(settings, kind: str) -> None:
+    """Take one of the seeds of `kind`, with the surface that belongs to it where that was not chosen otherwise."""
+    before = settings.kind
+    settings.kept, settings.seed = "", random.choice(_seeds[settings.generator, kind])
+    if settings.family in ("", "auto", before) and kind in bpy.context.window_manager.loom.materials:
+        settings.family = kind
+    settings.kind = kind
 
 
 CLASSES = (LOOM_OT_seed_of_kind, LOOM_MT_kinds)

@@ -9,6 +9,7 @@ from bpy.props import IntProperty
 from .. import icons, images, params, provenance, pump, root, runtime, variations
 from ..job import FINISHED, Job
 from ..params import BadInput
+from . import kinds
 
 NAME = "Loom Variations"
 CELL_PX = 256
@@ -26,9 +27,13 @@ class LOOM_OT_variations(pump.NeedsBackend, bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.loom
-        seeds = variations.other_seeds(settings.seed, self.count, random.randrange)
+        seeds: list[int] = []
 
         def make_params():
+            if settings.kind:
+                seeds[:] = [settings.seed, *kinds.others(settings, self.count - 1)]
+            else:
+                seeds[:] = variations.other_seeds(settings.seed, self.count, random.randrange)
             asked = params.generate(settings.look(maps=("color",)), seeds=seeds, out=None)
             return asked | {"size": [min(edge, CELL_PX) for edge in asked["size"]]}
 
@@ -60,8 +65,10 @@ class LOOM_OT_variation_pick(bpy.types.Operator):
         if self.cell >= len(seeds):
             self.report({"ERROR"}, "There is no such variation; press Show Variations first.")
             return {"CANCELLED"}
-        context.scene.loom.kept = ""
-        context.scene.loom.seed = seeds[self.cell]
+        settings = context.scene.loom
+        kind = settings.kind if settings.seed in seeds else ""  # the sheet may be of another material
+        settings.kept, settings.seed = "", seeds[self.cell]
+        settings.kind = kind
         return {"FINISHED"}
 
 

@@ -4,6 +4,8 @@
 import bpy
 from bpy.props import EnumProperty, IntProperty
 
+from .. import thumbnails
+
 
 class ChangesKey:
     """Works on the key that is selected."""
@@ -12,8 +14,7 @@ class ChangesKey:
 
     @classmethod
     def poll(cls, context):
-        settings = context.scene.loom
-        if not 0 <= settings.walk_key_index < len(settings.walk_keys):
+        if context.scene.loom.walk_key() is None:
             cls.poll_message_set("Add a key first")
             return False
         return True
@@ -34,6 +35,7 @@ class LOOM_OT_walk_key_add(bpy.types.Operator):
         key.take(settings)
         key.hold = self.hold
         settings.walk_key_index = len(settings.walk_keys) - 1
+        thumbnails.fetch()
         return {"FINISHED"}
 
 
@@ -80,7 +82,8 @@ class LOOM_OT_walk_key_set(ChangesKey, bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.loom
-        settings.walk_keys[settings.walk_key_index].take(settings)
+        settings.walk_key().take(settings)
+        thumbnails.fetch()
         return {"FINISHED"}
 
 
@@ -92,7 +95,7 @@ class LOOM_OT_walk_key_show(ChangesKey, bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.loom
-        settings.walk_keys[settings.walk_key_index].give(settings)
+        settings.walk_key().give(settings)
         return {"FINISHED"}
 
 

@@ -5,7 +5,7 @@ from .. import icons
 from ..job import Job
 from ..operators.aims import kind_name
 from .base import LoomPanel
-from .parts import draw_job
+from .parts import draw_job, draw_trouble_with
 
 
 class Adapt(LoomPanel):
@@ -25,6 +25,7 @@ class Adapt(LoomPanel):
             _draw_numbers(layout, job)
         else:
             layout.operator("loom.adapt", icon="SHADERFX")
+        draw_trouble_with(layout, context, session, "adapt")
 
 
 class AdaptWords(LoomPanel):

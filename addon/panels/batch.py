@@ -5,7 +5,7 @@ from .. import runtime
 from ..batches import Batch as Begun
 from ..operators.batch import said
 from .base import LoomPanel
-from .parts import columns, draw_job, draw_lines
+from .parts import columns, draw_lines, draw_running, draw_trouble_with
 
 SHOWN = 5
 
@@ -22,9 +22,8 @@ class Batch(LoomPanel):
             _draw_what(layout, context, settings)
         layout.prop(settings, "batch_folder", placeholder="in the output folder")
         layout.prop(settings, "batch_detach")
-        job = session.running("batch")
-        if job is not None:
-            draw_job(layout, job)
+        draw_trouble_with(layout, context, session, "batch")
+        if draw_running(layout, session, "batch"):
             return
         row = layout.row(align=True)
         row.operator("loom.batch", icon="EXPORT")
@@ -41,11 +40,10 @@ class Batches(LoomPanel):
         known = runtime.batches().all
         if not known:
             draw_lines(layout, "Sets that run on without Blender are found again here.", "INFO", columns(context))
-        making = session.running("asset_library")
-        if making is not None:
-            draw_job(layout, making)
+        draw_trouble_with(layout, context, session, "asset_library")
+        may_make = not draw_running(layout, session, "asset_library")
         for batch in known[:SHOWN]:
-            _draw_begun(layout.box(), batch, making is None)
+            _draw_begun(layout.box(), batch, may_make)
 
 
 def _draw_what(layout, context, settings) -> None:

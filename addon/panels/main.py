@@ -5,7 +5,7 @@ from .. import icons, root, runtime, setup
 from ..operators.presets import LOOM_PT_presets
 from ..session import CONNECTING, LOST, OFF, READY, STARTING, Session
 from .base import LoomPanel
-from .parts import columns, draw_job, draw_lines
+from .parts import columns, draw_job, draw_lines, draw_trouble
 
 STATES = {
     OFF: "Off",
@@ -35,11 +35,14 @@ class Main(LoomPanel):
             row.operator("loom.backend_start", text="Start" if _starts_own() else "Connect")
         else:
             row.operator("loom.backend_stop", text="Stop" if session.owns_backend else "Disconnect")
+        if session.log is not None:
+            row.operator("loom.backend_log", text="", icon="TEXT")
         row.operator("loom.preferences", text="", icon="PREFERENCES")
         if session.connected:
             _draw_device(layout, session)
         _draw_installation(layout)
-        _draw_trouble(layout, session, width)
+        if session.trouble is not None:
+            draw_trouble(layout, session.trouble, width)
         if session.notice:
             draw_lines(layout, session.notice, "CHECKMARK", width)
         if session.connected:
@@ -51,7 +54,8 @@ def _draw_welcome(layout, session: Session, width: int) -> None:
     if runtime.installation() is not None:
         _draw_installation(layout)
         return
-    _draw_trouble(layout, session, width)
+    if session.trouble is not None:
+        draw_trouble(layout, session.trouble, width)
     outdated = runtime.condition() == setup.OUTDATED
     column = layout.column()
     draw_lines(column, OLD if outdated else WELCOME, "INFO", width)
@@ -81,7 +85,6 @@ def _draw_device(layout, session: Session) -> None:
     column = layout.column(align=True)
     row = column.row(align=True)
     row.label(text=device_line(session), icon="MEMORY")
-    row.operator("loom.backend_log", text="", icon="TEXT")
     words = memory_line(session)
     if words:
         row = column.row(align=True)
@@ -121,18 +124,3 @@ def _starts_own() -> bool:
 def _state_line(session: Session) -> str:
     """`Ready`, or what is being waited for."""
     return "Busy" if session.state == READY and session.working else STATES[session.state]
-
-
-def _draw_trouble(layout, session: Session, width: int) -> None:
-    """What is wrong, and the button that mends it."""
-    trouble = session.trouble
-    if trouble is None:
-        return
-    box = layout.box()
-    draw_lines(box, trouble.sentence, "ERROR", width)
-    row = box.row(align=True)
-    if trouble.mend:
-        row.operator(trouble.mend, text=trouble.label)
-    if trouble.more[0]:
-        row.operator(trouble.more[0], text=trouble.more[1])
-    row.operator("loom.dismiss", text="", icon="X")

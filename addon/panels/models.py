@@ -3,7 +3,7 @@
 
 from .. import icons, model_jobs
 from .base import LoomPanel
-from .parts import columns, draw_job, draw_lines
+from .parts import columns, draw_lines, draw_running, draw_trouble_with
 
 MOST = 12
 WAITS = "While it learns, other work of the backend waits."
@@ -24,12 +24,12 @@ class Models(LoomPanel):
         layout.operator("loom.import_generator", icon="IMPORT")
         column = layout.column(align=True)
         column.label(text="Language Models")
-        job = session.running("fetch_clip")
+        fetches = session.running("fetch_clip") is not None
         for clip in session.clips[:MOST]:
             if clip.get("name") != "judge":  # it only measures
-                _draw_clip(column, clip, settings, job is None)
-        if job is not None:
-            draw_job(layout, job)
+                _draw_clip(column, clip, settings, not fetches)
+        draw_running(layout, session, "fetch_clip")
+        draw_trouble_with(layout, context, session, "import", "fetch_clip", "delete_clip", "delete_generator")
         lines = model_jobs.disk_lines(session.disk)
         for line in lines:
             layout.label(text=line)
@@ -42,17 +42,18 @@ class Train(LoomPanel):
     parent = Models
 
     def draw_here(self, layout, context, settings, session):
-        job = session.running("train_generator")
+        draw_trouble_with(layout, context, session, "train_generator")
+        trains = session.running("train_generator") is not None
         column = layout.column()
-        column.enabled = job is None
+        column.enabled = not trains
         column.prop(settings, "train_folder")
         column.prop(settings, "train_name", placeholder="as the folder")
         column.prop(settings, "train_size")
         column.prop(settings, "train_total")
         column.prop(settings, "train_tileable")
         column.prop(settings, "train_start")
-        if job is not None:
-            draw_job(layout, job)
+        if trains:
+            draw_running(layout, session, "train_generator")
             if icons.preview_id():
                 layout.template_icon(icon_value=icons.preview_id(), scale=9.0)
             return

@@ -1,7 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What several panels draw: a job's progress, and sentences in lines that fit."""
+"""What several panels draw: a job's progress, what is wrong, and sentences in lines that fit."""
 
 from ..job import Job
+from ..session import Session
+from ..troubles import Trouble
+
+
+def draw_work(layout, context, session: Session, type: str, operator: str, **button) -> None:
+    """The `button` of `operator`, which begins a job of `type`; while one runs, how far it is and a Cancel instead."""
+    if not draw_running(layout, session, type):
+        layout.operator(operator, **button)
+    draw_trouble_with(layout, context, session, type)
+
+
+def draw_running(layout, session: Session, type: str) -> bool:
+    """How far the running job of `type` is; False where there is none."""
+    job = session.running(type)
+    if job is not None:
+        draw_job(layout, job)
+    return job is not None
+
+
+def draw_trouble_with(layout, context, session: Session, *types: str) -> None:
+    """What went wrong with a job of `types`, where it was asked for: the head of the tab may be far up."""
+    if session.trouble is not None and session.trouble.about in types:
+        draw_trouble(layout, session.trouble, columns(context))
+
+
+def draw_trouble(layout, trouble: Trouble, columns: int) -> None:
+    """What is wrong, and the buttons that mend it."""
+    box = layout.box()
+    draw_lines(box, trouble.sentence, "ERROR", columns)
+    row = box.row(align=True)
+    if trouble.mend:
+        row.operator(trouble.mend, text=trouble.label)
+    if trouble.more[0]:
+        row.operator(trouble.more[0], text=trouble.more[1])
+    row.operator("loom.dismiss", text="", icon="X")
 
 
 def draw_job(layout, job: Job) -> None:

@@ -4,11 +4,11 @@
 import bpy
 
 from .. import icons, thumbnails
-from ..operators.kinds import kinds_of
+from ..operators import kinds
 from ..operators.variations import icon_key, seeds_shown, shows_sheet
 from ..variations import columns_of
 from .base import LoomPanel
-from .parts import columns, draw_job, draw_lines
+from .parts import columns, draw_lines, draw_running, draw_trouble_with, draw_work
 
 
 class Styles(LoomPanel):
@@ -21,6 +21,7 @@ class Styles(LoomPanel):
         else:
             row.operator("loom.live_start", icon="RADIOBUT_OFF")
         row.prop(settings, "live_size", text="")
+        draw_trouble_with(layout, context, session, "live")
         row = layout.row()
         row.template_list("LOOM_UL_styles", "", settings, "styles", settings, "style_index", rows=3)
         column = row.column(align=True)
@@ -43,7 +44,7 @@ class Styles(LoomPanel):
         row.prop(settings, "seed")
         row.prop(settings, "seed_locked", text="", icon="LOCKED" if settings.seed_locked else "UNLOCKED")
         row.operator("loom.dice", text="", icon="FILE_REFRESH")
-        if kinds_of(settings.generator):
+        if kinds.known(settings.generator):
             row.menu("LOOM_MT_kinds", text="", icon="DOWNARROW_HLT")
 
 
@@ -60,11 +61,9 @@ class Directions(LoomPanel):
             row.operator("loom.direction_remove", text="", icon="X").index = index
         row = layout.row(align=True)
         row.operator_menu_enum("loom.direction_add", "layers", text="Add", icon="ADD")
-        job = session.running("directions")
-        if job is not None:
-            draw_job(layout, job)
-        else:
+        if not draw_running(layout, session, "directions"):
             row.operator_menu_enum("loom.directions_show", "layers", text="Show", icon="IMAGE_DATA")
+        draw_trouble_with(layout, context, session, "directions")
 
 
 class Variations(LoomPanel):
@@ -73,11 +72,7 @@ class Variations(LoomPanel):
     parent = Styles
 
     def draw_here(self, layout, context, settings, session):
-        job = session.running("generate")
-        if job is not None:
-            draw_job(layout, job)
-        else:
-            layout.operator("loom.variations")
+        draw_work(layout, context, session, "generate", "loom.variations")
         if shows_sheet(context):
             layout.operator("loom.variation_click", icon="RESTRICT_SELECT_OFF")
         seeds = seeds_shown()
@@ -101,11 +96,7 @@ class Live(LoomPanel):
         layout.prop(settings, "live_pbr")
         layout.prop(settings, "live_limit_s")
         layout.prop(settings, "bake_pbr")
-        job = session.running("batch")
-        if job is not None:
-            draw_job(layout, job)
-        else:
-            layout.operator("loom.bake", icon="RENDER_ANIMATION")
+        draw_work(layout, context, session, "batch", "loom.bake", icon="RENDER_ANIMATION")
 
 
 class LOOM_UL_styles(bpy.types.UIList):

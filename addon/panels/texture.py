@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A texture: which one, how large, and where it goes."""
 
+from ..operators import kinds
 from .base import LoomPanel
-from .parts import draw_job
+from .parts import draw_work
 
 
 class Texture(LoomPanel):
     bl_label = "Texture"
 
     def draw_here(self, layout, context, settings, session):
+        if kinds.known(settings.generator):
+            row = layout.row(heading="Material")
+            row.menu("LOOM_MT_kinds", text=settings.kind.capitalize() or "Any")
         row = layout.row(align=True)
         row.prop_search(settings, "kept", context.window_manager.loom, "textures", icon="TEXTURE")
         if settings.kept:
@@ -27,11 +31,7 @@ class Texture(LoomPanel):
             layout.prop_search(settings, "family", context.window_manager.loom, "materials", icon="MATERIAL")
             layout.prop(settings, "relief")
         layout.prop(settings, "apply_to")
-        job = session.running("generate")
-        if job is not None:
-            draw_job(layout, job)
-        else:
-            layout.operator("loom.generate", icon="TEXTURE")
+        draw_work(layout, context, session, "generate", "loom.generate", icon="TEXTURE")
 
 
 class Restyle(LoomPanel):
@@ -40,14 +40,10 @@ class Restyle(LoomPanel):
     parent = Texture
 
     def draw_here(self, layout, context, settings, session):
-        job = session.running("project")
         column = layout.column()
-        column.enabled = job is None
+        column.enabled = session.running("project") is None
         column.prop(settings, "restyle_image")
         column.prop(settings, "restyle_name", placeholder="from the picture")
         column.prop(settings, "restyle_detail")
         column.prop(settings, "restyle_steps")
-        if job is not None:
-            draw_job(layout, job)
-        else:
-            layout.operator("loom.restyle", icon="IMAGE_REFERENCE")
+        draw_work(layout, context, session, "project", "loom.restyle", icon="IMAGE_REFERENCE")

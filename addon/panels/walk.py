@@ -3,8 +3,9 @@
 
 import bpy
 
+from .. import thumbnails
 from .base import LoomPanel
-from .parts import columns, draw_job, draw_lines
+from .parts import columns, draw_lines, draw_work
 
 
 class Walk(LoomPanel):
@@ -20,8 +21,8 @@ class Walk(LoomPanel):
         column.separator()
         column.operator("loom.walk_key_move", text="", icon="TRIA_UP").way = "UP"
         column.operator("loom.walk_key_move", text="", icon="TRIA_DOWN").way = "DOWN"
-        if 0 <= settings.walk_key_index < len(settings.walk_keys):
-            _draw_key(layout, settings.walk_keys[settings.walk_key_index])
+        if settings.walk_key() is not None:
+            _draw_key(layout, settings.walk_key())
         if not settings.walk_keys:
             draw_lines(layout, "+ takes what the sliders show as a key. Without keys:", "INFO", columns(context))
             layout.prop(settings, "walk_seeds")
@@ -30,18 +31,18 @@ class Walk(LoomPanel):
         layout.prop(settings, "walk_speed")
         layout.prop(settings, "walk_pbr")
         layout.prop(settings, "walk_to")
-        job = session.running("walk")
-        if job is not None:
-            draw_job(layout, job)
-        else:
-            layout.operator("loom.walk", icon="RENDER_ANIMATION")
+        draw_work(layout, context, session, "walk", "loom.walk", icon="RENDER_ANIMATION")
 
 
 class LOOM_UL_walk_keys(bpy.types.UIList):
-    """One row for each key: its texture and styles."""
+    """One row for each key: its picture, texture and styles."""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0):
-        layout.label(text=item.label(), icon="KEYFRAME")
+        picture = thumbnails.icon_of_key(data, item)
+        if picture:
+            layout.label(text=item.label(), icon_value=picture)
+        else:
+            layout.label(text=item.label(), icon="KEYFRAME")
 
 
 def _draw_key(layout, key) -> None:

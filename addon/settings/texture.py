@@ -8,39 +8,35 @@ from .. import live
 from ..params import PBR_MAPS, Look, tile_name
 
 
+def _edge(name: str, description: str):
+    return IntProperty(
+        name=name, default=512, min=16, max=8192, subtype="PIXEL", description=description, update=live.changed
+    )
+
+
 class TextureSettings:
     """One texture and its material."""
 
-    seed: IntProperty(name="Seed", default=0, min=0, description="Every number is another texture", update=live.changed)
+    seed: IntProperty(
+        name="Seed", default=0, min=0, description="Every number is another texture", update=live.moved_on
+    )
     seed_locked: BoolProperty(
         name="Lock Seed", description="The dice and the grid of variations leave the seed as it is"
     )
     kept: StringProperty(
         name="Kept Texture",
         description="A texture that was kept under a name, or made from a picture, instead of a seed. Empty: the seed",
-        update=live.changed,
+        update=live.moved_on,
+    )
+    kind: StringProperty(
+        name="Material",
+        description="What the seed shows, where the texture model knows materials. Empty: any",
     )
     count: IntProperty(
         name="How Many", default=1, min=1, max=1000, soft_max=16, description="Textures at once, counting the seed up"
     )
-    width: IntProperty(
-        name="Width",
-        default=512,
-        min=16,
-        max=8192,
-        subtype="PIXEL",
-        description="How wide the picture is",
-        update=live.changed,
-    )
-    height: IntProperty(
-        name="Height",
-        default=512,
-        min=16,
-        max=8192,
-        subtype="PIXEL",
-        description="How high the picture is",
-        update=live.changed,
-    )
+    width: _edge("Width", "How wide the picture is")
+    height: _edge("Height", "How high the picture is")
     tile_x: BoolProperty(
         name="X", default=True, description="The left edge meets the right one without a seam", update=live.changed
     )

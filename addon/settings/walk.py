@@ -29,9 +29,9 @@ class LoomWalkKey(bpy.types.PropertyGroup):
     ease: EnumProperty(name="Way On", items=EASES, description="How it goes on from here to the next key")
 
     def label(self) -> str:
-        """`7 · mossy 0.8, snowy 0.2`."""
+        """`Seed 7 · mossy 0.8, snowy 0.2`."""
         styles = ", ".join(f"{slot.name} {slot.strength:.2g}" for slot in self.styles if slot.use and slot.strength)
-        return f"{self.kept or self.seed}" + (f" · {styles}" if styles else "")
+        return (self.kept or f"Seed {self.seed}") + (f" · {styles}" if styles else "")
 
     def take(self, settings) -> None:
         """Become what the sliders show."""
@@ -100,6 +100,11 @@ class WalkSettings:
         default="MATERIAL",
         description="What becomes of the frames",
     )
+
+    def walk_key(self) -> LoomWalkKey | None:
+        """The key that is selected, if any."""
+        there = 0 <= self.walk_key_index < len(self.walk_keys)
+        return self.walk_keys[self.walk_key_index] if there else None
 
     def keys_of_walk(self, seeds) -> list[WalkKey]:
         """The keys, or `seeds()` with the styles and directions of the sliders where there are none."""

@@ -35,7 +35,7 @@ from PIL import Image
 from zmq.auth.thread import ThreadAuthenticator
 
 STYLES: list[dict[str, Any]] = []
-GENERATORS: list[dict[str, Any]] = [{"name": "builtin", "resolution": 64, "kinds": ["stone", "brick"]}]
+GENERATORS: list[dict[str, Any]] = [{"name": "builtin", "resolution": 64, "kinds": ["stone", "brick", "metal"]}]
 
 
 def clouds(seed: int, size: tuple[int, int]) -> np.ndarray:

@@ -98,9 +98,9 @@ def plain(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def seeds(params: dict[str, Any], clouds: Clouds) -> Iterator[tuple[str, Any]]:
-    if params["kind"] != "brick":
-        raise RefusedError("not_found", "There is no kind of that name; choose from stone, brick.")
-    yield "result", ({"seeds": [4321][: params["count"]]}, {})
+    if params["kind"] not in ("stone", "brick", "metal"):
+        raise RefusedError("not_found", "There is no kind of that name; choose from stone, brick, metal.")
+    yield "result", ({"seeds": list(range(4321, 4321 + params["count"]))}, {})
 
 
 HANDLERS = {

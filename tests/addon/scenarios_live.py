@@ -419,11 +419,58 @@ def a_locked_seed_is_left_alone():
     bpy.ops.loom.dice()
 
 
-def a_seed_of_a_kind_is_found():
+def a_chosen_material_holds_for_dice_variations_and_several_at_once():
+    loom = bpy.context.scene.loom
+    assert bpy.ops.loom.seed_of_kind(kind="brick") == {"FINISHED"}
+    bricks = range(4321, 4321 + 64)
+    assert loom.seed in bricks and loom.kind == "brick"
+    before = loom.seed
+    bpy.ops.loom.dice()
+    assert loom.seed in bricks and loom.seed != before and loom.kind == "brick"
+    bpy.ops.loom.variations(count=5)
+    seeds = json.loads(bpy.data.images["Loom Variations"]["latent_loom"])["params"]["seeds"]
+    assert seeds[0] == loom.seed and len(set(seeds)) == 5 and set(seeds) <= set(bricks)
+    bpy.ops.loom.variation_pick(cell=2)
+    assert loom.seed == seeds[2] and loom.kind == "brick"
+    bpy.ops.loom.generate(count=3)
+    made = [entry.params["seeds"][0] for entry in _entries(loom)]
+    assert len(set(made)) == 3 and set(made) <= set(bricks)
+    loom.count = 1
+
+
+def what_a_seed_shows_is_not_claimed_once_it_is_another():
+    loom = bpy.context.scene.loom
+    for name, value in (("seed", 7), ("kept", "wall"), ("generator", "other")):
+        bpy.ops.loom.seed_of_kind(kind="brick")
+        setattr(loom, name, value)
+        assert loom.kind == "", name
+        loom.kept, loom.generator = "", "builtin"
     bpy.ops.loom.seed_of_kind(kind="brick")
-    assert bpy.context.scene.loom.seed == 4321
+    bpy.ops.loom.seed_of_kind(kind="")
+    assert loom.kind == ""
+
+
+def a_material_brings_its_surface_unless_another_was_chosen():
+    loom = bpy.context.scene.loom
+    bpy.ops.loom.seed_of_kind(kind="metal")
+    assert loom.family == "metal"
+    bpy.ops.loom.seed_of_kind(kind="brick")  # no surface of that name
+    assert loom.family == "metal"
+    loom.family = "auto"
+    bpy.ops.loom.seed_of_kind(kind="brick")
+    assert loom.family == "auto"
+
+
+def a_material_that_is_not_known_is_refused():
     fails_with(lambda: bpy.ops.loom.seed_of_kind(kind="cheese"), "stone, brick")
-    assert part("operators.kinds").kinds_of("builtin") == ["stone", "brick"]
+    assert part("operators.kinds").known("builtin") == ["stone", "brick", "metal"]
+    loom = bpy.context.scene.loom
+    loom.kind = "stone"  # as after a file was opened: its seeds are not known
+    fails_with(lambda: bpy.ops.loom.variations(count=5), "Choose the material stone once more")
+    bpy.ops.loom.dice()
+    assert loom.kind == "stone" and loom.seed in range(4321, 4321 + 64)
+    loom.seed_locked = True
+    assert not bpy.ops.loom.seed_of_kind.poll()
 
 
 def what_directions_do_is_shown():
@@ -431,6 +478,10 @@ def what_directions_do_is_shown():
     image = bpy.data.images["Loom Directions"]
     assert tuple(image.size) == (90, 60) and json.loads(image["latent_loom"])["params"]["layers"] == "fine"
     assert _pixels(image).reshape(-1, 4)[:, :3].max() > 0.2, "a colour space that is set afterwards empties it"
+
+
+def _entries(loom):
+    return [part("history").read(item.record) for item in loom.history]
 
 
 def generating_takes_the_place_of_the_live_texture():

@@ -166,7 +166,7 @@ def a_walk_goes_through_keys_with_styles_of_their_own():
     loom.seed, loom.variety = 4, 0.5
     bpy.ops.loom.walk_key_add()
     loom.walk_keys[1].ease = "smooth"
-    assert loom.walk_keys[0].label() == "3 · moss 0.8"
+    assert loom.walk_keys[0].label() == "Seed 3 · moss 0.8"
     bpy.ops.loom.walk(walk_frames=6)
     asked = part("images").record_of(loom.texture)["params"]
     assert asked["seeds"] == [3, 4] and asked["styles"] == []

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from loom_extension.addon.pixels import to_blender
+from loom_extension.addon.pixels import left_square, to_blender
 
 
 def test_the_bottom_row_comes_first_and_alpha_is_full():
@@ -16,6 +16,12 @@ def test_the_buffer_is_flat_contiguous_float32_as_foreach_set_wants_it():
 def test_grey_is_spread_over_three_channels_and_16_bits_keep_their_depth():
     grey = to_blender(np.array([[32768]], np.uint16))
     assert grey[:3] == pytest.approx([32768 / 65535] * 3) and grey[3] == 1.0
+
+
+def test_every_channel_comes_from_its_own():
+    picture = np.random.default_rng(0).integers(0, 256, (3, 2, 4), np.uint8)
+    assert to_blender(picture).reshape(3, 2, 4) == pytest.approx(picture[::-1] / 255)
+    assert to_blender(picture[..., :3]).reshape(3, 2, 4)[..., :3] == pytest.approx(picture[::-1, :, :3] / 255)
 
 
 def test_an_alpha_channel_is_kept():
@@ -35,3 +41,9 @@ def test_a_buffer_of_the_right_size_is_used_again():
 def test_what_is_no_picture_is_refused(wrong):
     with pytest.raises(ValueError, match="not a picture"):
         to_blender(wrong)
+
+
+def test_of_a_wide_sheet_the_left_square_is_taken():
+    sheet = np.arange(2 * 4 * 3).reshape(2, 4, 3)
+    assert (left_square(sheet) == sheet[:, :2]).all()
+    assert left_square(sheet.transpose(1, 0, 2)).shape == (4, 2, 3)

@@ -17,7 +17,7 @@ from loom_extension.protocol.client import BackendLost, Connected, Failed, Finis
 from loom_extension.protocol.errors import Cancelled, NoConnectionFile, PromptError, Superseded
 
 FAKE_BACKEND = Path(__file__).with_name("fake_backend.py")
-WELCOME = SimpleNamespace(device="cpu", version="1.0", memory_mib=0)
+WELCOME = SimpleNamespace(session="s", notices=(), device="cpu", version="1.0", memory_mib=0)
 
 
 class ScriptedClient:

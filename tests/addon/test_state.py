@@ -8,6 +8,7 @@ import pytest
 from loom_extension.addon import troubles
 from loom_extension.addon.session import Session
 from loom_extension.protocol.client import BackendLost, Connected, Failed, Finished
+from loom_extension.protocol.errors import NotFound
 
 
 class Client:
@@ -31,6 +32,10 @@ class Client:
         pass
 
 
+def welcome(session="first", notices=()):
+    return SimpleNamespace(device="NVIDIA H100, 80 GB", version="1", memory_mib=81920, session=session, notices=notices)
+
+
 @pytest.fixture
 def clock():
     return SimpleNamespace(now=100.0)
@@ -47,7 +52,7 @@ def session(client, clock, tmp_path):
     session = Session(open_client=lambda path: client, clock=lambda: clock.now)
     (tmp_path / "c.json").write_text("{}")
     session.connect(tmp_path / "c.json")
-    client.say(Connected(SimpleNamespace(device="NVIDIA H100, 80 GB", version="1", memory_mib=81920)))
+    client.say(Connected(welcome()))
     session.tick()
     answer(session, client)
     return session
@@ -118,3 +123,25 @@ def test_a_backend_that_lacks_a_library_offers_to_repair_it_and_another_the_log(
     assert (lacks.mend, lacks.more) == ("loom.backend_repair", troubles.LOG)
     assert troubles.stopped_while_starting(1, "killed").mend == "loom.backend_log"
     assert troubles.died(9).more == troubles.LOG
+
+
+def test_what_the_backend_found_damaged_at_its_start_is_told_once(session, client):
+    damaged = welcome("second", ["The style moss is damaged.", "It is in the folder damaged now."])
+    client.say(Connected(damaged))
+    session.tick()
+    assert session.trouble.sentence == "The style moss is damaged. It is in the folder damaged now."
+    session.trouble = None
+    client.say(Connected(damaged))  # the connection broke, the backend did not
+    session.tick()
+    assert session.trouble is None
+
+
+def test_a_failure_says_which_job_it_was_so_that_its_panel_shows_it(session, client):
+    session.submit("walk", {})
+    client.say(Failed(len(client.sent), NotFound("No such style.")))
+    session.tick()
+    assert (session.trouble.about, session.trouble.mend) == ("walk", "loom.refresh")
+    job = session.submit("generate", {}, slot="live", quiet=True)
+    client.say(Failed(len(client.sent), NotFound("No such style.")))
+    session.tick()
+    assert job.trouble.about == "live"

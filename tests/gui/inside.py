@@ -1,0 +1,245 @@
+"""Runs a file of steps inside a Blender with a window: `blender --python inside.py -- STEPS.py GIVEN.json`.
+
+Installs the add-on, opens its tab in the 3D View, and calls every public generator of STEPS.py in order, each `yield`
+(seconds, or nothing) being a turn of Blender's own loop. What came of each stands in `out`/told.json. run.py, outside,
+takes the pictures that are asked for: a script inside Blender gets black ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import runpy
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+
+import bpy
+
+PACKAGE = "bl_ext.user_default.latent_loom"
+TAB = "Loom"
+
+
+def part(name: str):
+    return importlib.import_module(f"{PACKAGE}.addon.{name}")
+
+
+def session():
+    return part("runtime").session()
+
+
+def preferences():
+    return bpy.context.preferences.addons[PACKAGE].preferences
+
+
+def until(true, limit_s: float):
+    """Turns of Blender's loop until `true()`."""
+    limit = time.monotonic() + limit_s
+    while not true():
+        if time.monotonic() > limit:
+            raise AssertionError(f"it did not come true within {limit_s:.0f} s; trouble: {session().trouble}")
+        yield
+
+
+class Given(SimpleNamespace):
+    """What run.py gave (out, zip, command, data), and what steps may do."""
+
+    told: dict
+    current: str = ""
+    shown: tuple = ()
+
+    preferences = staticmethod(preferences)
+
+    def note(self, **facts) -> None:
+        self.told.setdefault(self.current, {}).update(facts)
+        self.write()
+
+    def write(self) -> None:
+        (Path(self.out) / "told.json").write_text(json.dumps(self.told, indent=1))
+
+    def finish(self, result: str = "passed") -> None:
+        """Before a step that ends Blender."""
+        self.note(result=result)
+
+    @contextlib.contextmanager
+    def in_view(self, kind: str = "VIEW_3D"):
+        """What an operator needs of its context when a button is pressed there."""
+        window = bpy.context.window_manager.windows[0]
+        area = next(area for area in window.screen.areas if area.type == kind)
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            yield
+
+    def tag(self) -> None:
+        part("pump").redraw(whole=("VIEW_3D",))
+
+    def time_steps(self):
+        """Seconds of each step of the timer from now on: call what comes back for the list."""
+        pump, seconds = part("pump"), []
+        step = pump.step
+
+        def timed(*arguments):
+            began = time.perf_counter()
+            step(*arguments)
+            seconds.append(time.perf_counter() - began)
+
+        pump.step = timed
+
+        def done() -> list[float]:
+            pump.step = step
+            return seconds
+
+        return done
+
+    def count(self, module, name: str):
+        """How often a function is called from now on: call what comes back for the number."""
+        call, times = getattr(module, name), []
+
+        def counted(*arguments):
+            times.append(1)
+            return call(*arguments)
+
+        setattr(module, name, counted)
+
+        def done() -> int:
+            setattr(module, name, call)
+            return len(times)
+
+        return done
+
+    def show(self, panels: tuple[str, ...]) -> None:
+        """Have the tab show these panels alone, so that none is out of sight."""
+        self.shown = panels
+        self.tag()
+
+    def picture(self, name: str, *, panels: tuple[str, ...] = (), area: str = "", limit_s: float = 60.0):
+        """A picture of the sidebar with `panels`, or of the whole `area` (VIEW_3D, WINDOW: everything)."""
+        if panels:
+            self.show(panels)
+        open_tab()
+        yield 0.3
+        self.tag()
+        bpy.ops.wm.redraw_timer(type="DRAW_WIN_SWAP", iterations=1)
+        yield 0.7
+        ask = Path(self.out) / "ask.json"
+        ask.with_suffix(".part").write_text(json.dumps({"name": name, "box": box(area), "jpeg": bool(area)}))
+        ask.with_suffix(".part").rename(ask)
+        yield from until(lambda: not ask.exists(), limit_s)
+
+    def flat_scene(self, scene) -> None:
+        """A plane that fills the camera, drawn as its texture alone."""
+        bpy.ops.mesh.primitive_plane_add(size=2)
+        bpy.ops.object.camera_add(location=(0, 0, 3))
+        scene.camera = bpy.context.object
+        scene.camera.data.type, scene.camera.data.ortho_scale = "ORTHO", 2.0
+        for thing in list(scene.objects):
+            if thing.type == "MESH" and thing.name != "Plane":
+                bpy.data.objects.remove(thing)
+        plane = next(thing for thing in scene.objects if thing.type == "MESH")
+        bpy.context.view_layer.objects.active = plane
+        scene.render.engine = "BLENDER_WORKBENCH"
+        scene.display.shading.light, scene.display.shading.color_type = "FLAT", "TEXTURE"
+        scene.view_settings.view_transform = "Standard"
+        scene.render.resolution_x = scene.render.resolution_y = 64
+        scene.render.image_settings.file_format = "PNG"
+
+
+def box(area_type: str) -> list[int]:
+    """Left, top, right and bottom on the screen: of our sidebar's drawn part, or of an area."""
+    window = bpy.context.window_manager.windows[0]
+    if area_type == "WINDOW":
+        return [0, 0, window.width, window.height]
+    area = next(area for area in window.screen.areas if area.type == (area_type or "VIEW_3D"))
+    at = area if area_type else next(region for region in area.regions if region.type == "UI")
+    return [at.x, window.height - at.y - at.height, at.x + at.width, window.height - at.y]
+
+
+def open_tab() -> bool:
+    """Show the Loom tab in the sidebar of the 3D View; False until it was drawn once and has tabs."""
+    for area in bpy.context.window_manager.windows[0].screen.areas:
+        if area.type == "VIEW_3D":
+            area.spaces.active.show_region_ui = True
+            bar = next(region for region in area.regions if region.type == "UI")
+            if bar.active_panel_category not in ("UNSUPPORTED", TAB):
+                bar.active_panel_category = TAB
+            return bar.active_panel_category == TAB
+    return False
+
+
+def prepare(given: Given) -> None:
+    """Install the add-on; have all its panels open, and shown where `given.shown` names them."""
+    bpy.ops.extensions.package_install_files(filepath=given.zip, repo="user_default", enable_on_install=True)
+    registration, panels = part("registration"), part("panels")
+    registration.unregister()
+    names = {base: base.__name__ for base in panels.PANELS}
+    for kind in panels.CLASSES:
+        kind.bl_options = set(getattr(kind, "bl_options", ())) - {"DEFAULT_CLOSED"}
+        base = next((base for base in names if issubclass(kind, base)), None)
+        if base is not None:
+            kind.poll = _poll(given, names[base])
+    registration.register()
+    chosen = preferences()
+    chosen.mode, chosen.command, chosen.data_folder = "OWN", given.command, given.data
+    chosen.output_folder = str(Path(given.out) / "textures")
+    for area in bpy.context.window_manager.windows[0].screen.areas:
+        if area.type == "DOPESHEET_EDITOR":
+            area.type = "IMAGE_EDITOR"
+
+
+def _poll(given: Given, name: str):
+    def poll(cls, context):
+        return not given.shown or name in given.shown
+
+    return classmethod(poll)
+
+
+def run(given: Given, steps: dict):
+    prepare(given)
+    yield 0.5
+    yield from until(open_tab, 60)
+    for name, step in steps.items():
+        given.current, began = name, time.monotonic()
+        try:
+            yield from step()
+            given.note(result="passed")
+        except Exception:  # the report is the purpose
+            given.note(result=traceback.format_exc())
+        given.note(seconds=round(time.monotonic() - began, 1))
+    given.current = "end"
+    given.finish()
+    bpy.ops.wm.quit_blender()
+
+
+def main() -> None:
+    bpy.context.preferences.view.show_splash = False
+    steps_file, given_file = sys.argv[sys.argv.index("--") + 1 :]
+    given = Given(**json.loads(Path(given_file).read_text()), told={})
+    helpers = {"part": part, "session": session, "until": until, "given": given}
+    found = runpy.run_path(steps_file, init_globals=helpers)
+    steps = {
+        name: step
+        for name, step in found.items()
+        if name not in helpers and not name.startswith("_") and getattr(step, "__module__", "") == "<run_path>"
+    }
+    if given.only:
+        steps = {name: steps[name] for name in given.only}
+    turns = run(given, steps)
+
+    def advance() -> float | None:
+        try:
+            return next(turns) or 0.02
+        except StopIteration:
+            return None
+        except Exception:
+            given.note(result=traceback.format_exc())
+            bpy.ops.wm.quit_blender()
+            return None
+
+    bpy.app.timers.register(advance, first_interval=2.0, persistent=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+# ruff: noqa: F821  (inside.py gives the names)
+"""The pictures of docs/guide.md, each of the real interface at the step that it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+HEAD = ("Main",)
+
+
+def set_up():
+    """What is seen first: nothing is set up yet."""
+    chosen, command = given.preferences(), given.command
+    chosen.command = ""
+    part("pump")._looked_s = -60.0
+    yield from until(lambda: part("runtime").wants_setup(), 60)
+    yield from given.picture("step-set-up", panels=HEAD)
+    chosen.command = command
+    part("pump")._looked_s = -60.0
+    bpy.ops.loom.backend_start()
+    yield from until(lambda: session().connected and session().styles, 300)
+
+
+def adapt():
+    """While a style trains: its preview in the tab and in an Image Editor; afterwards it is in the list."""
+    loom = bpy.context.scene.loom
+    loom.source, loom.target, loom.style_name, loom.iterations = "stone", "mossy stone", "moss", 30
+    with given.in_view():
+        bpy.ops.loom.adapt()
+    job = session().running("adapt")
+    yield from until(lambda: job.done >= 21, 600)
+    yield from given.picture("step-adapt", panels=(*HEAD, "Adapt"))
+    yield from until(lambda: not job.running, 600)
+    assert job.state == "FINISHED", job.trouble
+    yield from until(lambda: not session().jobs, 60)
+
+
+def trouble():
+    """A prompt with a word that is not known: said where the button is, too."""
+    loom = bpy.context.scene.loom
+    loom.target = "mossy xylophone"
+    with given.in_view():
+        bpy.ops.loom.adapt()
+    yield from until(lambda: session().trouble is not None, 60)
+    yield from given.picture("step-trouble", panels=("Adapt",))
+    bpy.ops.loom.dismiss()
+    loom.target = "mossy stone"
+
+
+def generate_and_apply():
+    loom = bpy.context.scene.loom
+    loom.width = loom.height = 256
+    loom.seed = 12
+    _solid_texture()
+    with given.in_view():
+        bpy.ops.loom.generate(apply_to="NEW", family="stone")
+    job = session().running("generate")
+    yield from until(lambda: not job.running, 300)
+    assert job.state == "FINISHED", job.trouble
+    given.show(("Main", "Texture", "Material"))
+    yield 0.5
+    yield from given.picture("step-generate", panels=("Texture", "Material"), area="VIEW_3D")
+
+
+def sliders():
+    """Live: styles mixed, a direction, variations."""
+    loom = bpy.context.scene.loom
+    loom.mix_style("rusty", 0.4)
+    with given.in_view():
+        bpy.ops.loom.direction_add(layers="FINE")
+        bpy.ops.loom.live_start(apply_to="MATERIAL")
+    loom.directions[0].amount = 1.5
+    live = part("live")
+    wanted = live.key_of(live.asked_params(loom, full=False))
+    yield from until(lambda: live._shown.get(bpy.context.scene.session_uid) == wanted, 120)
+    with given.in_view():
+        bpy.ops.loom.variations(count=9)
+    yield from until(lambda: not session().working and not session().jobs, 120)
+    part("thumbnails").fetch()
+    yield from until(lambda: not session().jobs, 120)
+    yield from given.picture("step-sliders", panels=("Styles", "Directions", "Variations"), area="VIEW_3D")
+
+
+def walk():
+    loom = bpy.context.scene.loom
+    for loom.seed in (3, 7, 12):
+        bpy.ops.loom.walk_key_add(hold=2)
+    loom.walk_frames = 24
+    yield from until(lambda: not session().jobs, 120)
+    yield from given.picture("step-walk", panels=("Walk",))
+    with given.in_view():
+        bpy.ops.loom.walk(width=128, height=128)
+    job = session().running("walk")
+    yield from until(lambda: not job.running, 300)
+    assert job.state == "FINISHED", job.trouble
+    bpy.context.scene.frame_set(9)
+    yield 0.5
+
+
+def restyle():
+    """A picture of one's own: here a wall that Blender draws."""
+    loom = bpy.context.scene.loom
+    image = bpy.data.images.new("Garden Wall", 128, 128)
+    image.generated_type = "COLOR_GRID"
+    image.pack()
+    loom.restyle_image, loom.restyle_steps = image, 60
+    with given.in_view():
+        bpy.ops.loom.restyle()
+    job = session().running("project")
+    yield from until(lambda: job.done >= 20, 300)
+    yield from given.picture("step-restyle", panels=("Restyle", "Texture"))
+    yield from until(lambda: not job.running, 300)
+    assert job.state == "FINISHED", job.trouble
+
+
+def batch():
+    loom = bpy.context.scene.loom
+    loom.batch_source, loom.batch_detach, loom.batch_seeds = "STYLES", True, "0-15"
+    loom.batch_folder, loom.batch_sizes = str(Path(given.out) / "mossy set"), "64"
+    with given.in_view():
+        bpy.ops.loom.batch_estimate()
+    yield from until(lambda: not session().running("batch"), 120)
+    with given.in_view():
+        bpy.ops.loom.batch()
+    yield from until(lambda: any(batch.done for batch in part("runtime").batches().all), 120)
+    yield from given.picture("step-batch", panels=("Batch", "Batches"))
+    yield from until(lambda: all(batch.finished for batch in part("runtime").batches().all), 300)
+
+
+def history():
+    yield from given.picture("step-history", panels=("History",))
+
+
+def models():
+    bpy.ops.loom.disk()
+    yield from until(lambda: session().disk, 60)
+    yield from given.picture("step-models", panels=("Models", "Train"))
+
+
+def _solid_texture() -> None:
+    for area in bpy.context.window_manager.windows[0].screen.areas:
+        if area.type == "VIEW_3D":
+            area.spaces.active.shading.type = "SOLID"
+            area.spaces.active.shading.color_type = "TEXTURE"
