@@ -9,6 +9,7 @@ import bpy
 
 from . import icons, live, params, runtime
 from .job import FINISHED, Job
+from .pixels import left_square
 
 MOST = 64
 KEY_PX = 128
@@ -77,4 +78,4 @@ def _name(style: str) -> str:
 
 def _arrived(job: Job) -> None:
     if job.state == FINISHED and "thumbnail" in job.arrays:
-        icons.keep(_name(str(job.value["style"]["name"])), job.arrays["thumbnail"][0])
+        icons.keep(_name(str(job.value["style"]["name"])), left_square(job.arrays["thumbnail"][0]))

@@ -14,14 +14,20 @@ LISTS = (
 )
 
 
-class LOOM_OT_phrase_add(bpy.types.Operator):
+class OfPhrases:
+    """Works on one of the two lists of words."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    kind: EnumProperty(name="Kind", items=LISTS, description="Whether to become like these words or not")
+
+
+class LOOM_OT_phrase_add(OfPhrases, bpy.types.Operator):
     """Add words with a weight of their own"""
 
     bl_idname = "loom.phrase_add"
     bl_label = "Add Words"
-    bl_options = {"REGISTER", "UNDO"}
 
-    kind: EnumProperty(name="Kind", items=LISTS, description="Whether to become like this or not")
     words: StringProperty(name="Words", description="A few words, such as wet stone")
     weight: FloatProperty(name="Weight", default=0.5, min=0.0, max=10.0, description="How much they count")
 
@@ -31,14 +37,12 @@ class LOOM_OT_phrase_add(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LOOM_OT_phrase_remove(bpy.types.Operator):
+class LOOM_OT_phrase_remove(OfPhrases, bpy.types.Operator):
     """Take these words away"""
 
     bl_idname = "loom.phrase_remove"
     bl_label = "Remove Words"
-    bl_options = {"REGISTER", "UNDO"}
 
-    kind: EnumProperty(name="Kind", items=LISTS, description="Which list it is")
     index: IntProperty(name="Number", min=0, description="Which of them, from 0 on")
 
     def execute(self, context):

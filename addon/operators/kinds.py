@@ -93,11 +93,9 @@ def others(settings, count: int) -> list[int]:
 
 
 def _show(settings, kind: str) -> None:
-    """Take one of the seeds of `kind`, with the surface that belongs to it where that was not chosen otherwise."""
-    before = settings.kind
+    """Take one of the seeds of `kind`, and the surface that belongs to it."""
     settings.kept, settings.seed = "", random.choice(_seeds[settings.generator, kind])
-    if settings.family in ("", "auto", before) and kind in bpy.context.window_manager.loom.materials:
-        settings.family = kind
+    settings.family = kind if kind in bpy.context.window_manager.loom.materials else "auto"
     settings.kind = kind
 
 

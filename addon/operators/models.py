@@ -55,40 +55,36 @@ class LOOM_OT_clip_fetch(pump.NeedsBackend, bpy.types.Operator):
         return pump.begin(self, "fetch_clip", make_params, title=f"Fetching {name}", on_end=_changed)
 
 
-class LOOM_OT_model_choose(bpy.types.Operator):
+class OfModel:
+    """Works on the model of that name."""
+
+    kind: EnumProperty(
+        name="Kind",
+        description="What sort of model it is",
+        items=[("generator", "Texture Model", "A texture model"), ("clip", "Language Model", "A language model")],
+        options={"SKIP_SAVE"},
+    )
+    name: StringProperty(name="Name", description="Of the model", options={"SKIP_SAVE"})
+
+
+class LOOM_OT_model_choose(OfModel, bpy.types.Operator):
     """Use this model: a texture model makes the textures, a language model understands the words of a new style"""
 
     bl_idname = "loom.model_choose"
     bl_label = "Use Model"
     bl_options = {"REGISTER", "UNDO"}
 
-    kind: EnumProperty(
-        name="Kind",
-        description="What is chosen",
-        items=[("generator", "Texture Model", "A texture model"), ("clip", "Language Model", "A language model")],
-        options={"SKIP_SAVE"},
-    )
-    name: StringProperty(name="Name", description="Of the model", options={"SKIP_SAVE"})
-
     def execute(self, context):
         setattr(context.scene.loom, self.kind, self.name or "builtin")
         return {"FINISHED"}
 
 
-class LOOM_OT_model_delete(pump.NeedsBackend, bpy.types.Operator):
+class LOOM_OT_model_delete(OfModel, pump.NeedsBackend, bpy.types.Operator):
     """Delete this model from the disk; this cannot be undone"""
 
     bl_idname = "loom.model_delete"
     bl_label = "Delete Model"
     bl_options = {"REGISTER"}
-
-    kind: EnumProperty(
-        name="Kind",
-        description="What is deleted",
-        items=[("generator", "Texture Model", "A texture model"), ("clip", "Language Model", "A language model")],
-        options={"SKIP_SAVE"},
-    )
-    name: StringProperty(name="Name", description="Of the model", options={"SKIP_SAVE"})
 
     def invoke(self, context, event):
         message = "Styles that were made on it stay, and cannot be used without it." if self.kind == "generator" else ""

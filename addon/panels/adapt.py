@@ -81,5 +81,6 @@ class AdaptMore(LoomPanel):
 def _draw_numbers(layout, job: Job) -> None:
     if icons.preview_id():
         layout.template_icon(icon_value=icons.preview_id(), scale=9.0)
+        layout.label(text="Above: before. Below: so far.")
     if "direction" in job.numbers:
         layout.label(text=f"Match with the words: {max(0.0, job.numbers['direction']):.0%}")

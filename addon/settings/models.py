@@ -39,6 +39,6 @@ class ModelSettings:
         name="They Are Seamless", description="Your pictures repeat without a seam: then each is used whole"
     )
     train_start: BoolProperty(
-        name="Begin with Chosen",
+        name="From Chosen Model",
         description="Go on from the texture model chosen above: good for small folders; its size is kept",
     )

@@ -450,14 +450,11 @@ def what_a_seed_shows_is_not_claimed_once_it_is_another():
     assert loom.kind == ""
 
 
-def a_material_brings_its_surface_unless_another_was_chosen():
+def a_material_brings_its_surface():
     loom = bpy.context.scene.loom
     bpy.ops.loom.seed_of_kind(kind="metal")
     assert loom.family == "metal"
-    bpy.ops.loom.seed_of_kind(kind="brick")  # no surface of that name
-    assert loom.family == "metal"
-    loom.family = "auto"
-    bpy.ops.loom.seed_of_kind(kind="brick")
+    bpy.ops.loom.seed_of_kind(kind="brick")  # there is no surface of that name
     assert loom.family == "auto"
 
 

@@ -182,3 +182,18 @@ def a_style_is_deleted():
     _settings().add_style("mossy-stone")
     bpy.ops.loom.style_delete()
     assert not _own_styles()
+
+
+def a_material_is_chosen_by_name():
+    loom = bpy.context.scene.loom
+    loom.generator = "kinds"
+    assert bpy.ops.loom.seed_of_kind(kind="brick") == {"FINISHED"}
+    assert (loom.kind, loom.family) == ("brick", "brick"), "and the surface that belongs to it"
+    first = loom.seed
+    bpy.ops.loom.dice()
+    assert loom.kind == "brick" and loom.seed != first
+    bpy.ops.loom.generate(count=3, apply_to="IMAGE", width=16, height=16, pbr=False)
+    loom.count = 1
+    fails_with(lambda: bpy.ops.loom.seed_of_kind(kind="cheese"), "brick")
+    loom.generator = "tiny"
+    assert loom.kind == "" and part("operators.kinds").known("tiny") == []

@@ -67,9 +67,9 @@ def artist_outcomes(bpy_python, addon_zip, tmp_path_factory) -> dict[str, dict[s
 
 @pytest.fixture(scope="session")
 def real_outcomes(bpy_python, addon_zip, tmp_path_factory) -> dict[str, str]:
-    """The same with the real backend, started by the add-on, on a small generator with random weights."""
+    """The same with the real backend, started by the add-on, on small generators with random weights."""
     folder = tmp_path_factory.mktemp("blender-real")
-    add_tiny_generator(folder / "data")
+    add_tiny_generators(folder / "data")
     return run_inside(
         bpy_python,
         HERE / "scenarios_real.py",
@@ -80,17 +80,19 @@ def real_outcomes(bpy_python, addon_zip, tmp_path_factory) -> dict[str, str]:
     )
 
 
-def add_tiny_generator(data: Path) -> None:
+def add_tiny_generators(data: Path) -> None:
     import torch
     from latent_loom.backend.models.store import Store
     from latent_loom.stylegan2.config import GeneratorConfig
     from latent_loom.stylegan2.networks import Generator
 
     torch.manual_seed(0)
-    config = GeneratorConfig(
-        z_dim=8, w_dim=8, resolution=16, channels=(8, 8, 8), mapping_layers=2, tile="xy", input_map=1.0, const_size=1
-    )
+    shape = {"z_dim": 8, "w_dim": 8, "resolution": 16, "channels": (8, 8, 8), "mapping_layers": 2, "tile": "xy"}
+    config = GeneratorConfig(**shape, input_map=1.0, const_size=1)
     Store(data).add_generator(Generator(config), "tiny")
+    config = GeneratorConfig(**shape, input_map=1.0, const_size=1, kinds=3)
+    names = json.dumps(["stone", "brick", "grass"])
+    Store(data).add_generator(Generator(config), "kinds", metadata={"kinds": names})
 
 
 @pytest.mark.parametrize("scenario", names(HERE / "scenarios.py"))

@@ -21,6 +21,7 @@ import bpy
 
 PACKAGE = "bl_ext.user_default.latent_loom"
 TAB = "Loom"
+VIEW_PX = 520
 
 
 def part(name: str):
@@ -115,8 +116,9 @@ class Given(SimpleNamespace):
         self.shown = panels
         self.tag()
 
-    def picture(self, name: str, *, panels: tuple[str, ...] = (), area: str = "", limit_s: float = 60.0):
-        """A picture of the sidebar with `panels`, or of the whole `area` (VIEW_3D, WINDOW: everything)."""
+    def picture(self, name: str, *, panels: tuple[str, ...] = (), what: str = "", limit_s: float = 60.0):
+        """A picture of the sidebar with `panels`; VIEW: and of the view to its left, BESIDE: and of the editors to its
+        right."""
         if panels:
             self.show(panels)
         open_tab()
@@ -125,7 +127,7 @@ class Given(SimpleNamespace):
         bpy.ops.wm.redraw_timer(type="DRAW_WIN_SWAP", iterations=1)
         yield 0.7
         ask = Path(self.out) / "ask.json"
-        ask.with_suffix(".part").write_text(json.dumps({"name": name, "box": box(area), "jpeg": bool(area)}))
+        ask.with_suffix(".part").write_text(json.dumps({"name": name, "box": box(what), "jpeg": what == "VIEW"}))
         ask.with_suffix(".part").rename(ask)
         yield from until(lambda: not ask.exists(), limit_s)
 
@@ -147,14 +149,14 @@ class Given(SimpleNamespace):
         scene.render.image_settings.file_format = "PNG"
 
 
-def box(area_type: str) -> list[int]:
-    """Left, top, right and bottom on the screen: of our sidebar's drawn part, or of an area."""
+def box(what: str) -> list[int]:
+    """Left, top, right and bottom on the screen: of our sidebar, or as `picture` says."""
     window = bpy.context.window_manager.windows[0]
-    if area_type == "WINDOW":
-        return [0, 0, window.width, window.height]
-    area = next(area for area in window.screen.areas if area.type == (area_type or "VIEW_3D"))
-    at = area if area_type else next(region for region in area.regions if region.type == "UI")
-    return [at.x, window.height - at.y - at.height, at.x + at.width, window.height - at.y]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    at = next(region for region in area.regions if region.type == "UI")
+    left = at.x - VIEW_PX if what == "VIEW" else at.x
+    right = window.width if what == "BESIDE" else at.x + at.width
+    return [left, window.height - at.y - at.height, right, window.height - at.y]
 
 
 def open_tab() -> bool:
@@ -180,20 +182,32 @@ def prepare(given: Given) -> None:
         base = next((base for base in names if issubclass(kind, base)), None)
         if base is not None:
             kind.poll = _poll(given, names[base])
+    _quiet_head(given, panels.Main)
     registration.register()
     chosen = preferences()
     chosen.mode, chosen.command, chosen.data_folder = "OWN", given.command, given.data
     chosen.output_folder = str(Path(given.out) / "textures")
+    bpy.context.preferences.system.use_region_overlap = False  # the sidebar beside the view, not over it
     for area in bpy.context.window_manager.windows[0].screen.areas:
-        if area.type == "DOPESHEET_EDITOR":
+        if area.type == "PROPERTIES":
             area.type = "IMAGE_EDITOR"
 
 
 def _poll(given: Given, name: str):
     def poll(cls, context):
-        return not given.shown or name in given.shown
+        return not given.shown or name in (*given.shown, "Main")  # all others lie under that one
 
     return classmethod(poll)
+
+
+def _quiet_head(given: Given, main: type) -> None:
+    draw = main.draw_here
+
+    def drawn(*arguments) -> None:
+        if not given.shown or "Main" in given.shown:
+            draw(*arguments)
+
+    main.draw_here = drawn
 
 
 def run(given: Given, steps: dict):

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
+import mathutils
 
 HEAD = ("Main",)
 
@@ -26,15 +25,31 @@ def set_up():
 def adapt():
     """While a style trains: its preview in the tab and in an Image Editor; afterwards it is in the list."""
     loom = bpy.context.scene.loom
-    loom.source, loom.target, loom.style_name, loom.iterations = "stone", "mossy stone", "moss", 30
+    loom.source, loom.target, loom.style_name, loom.iterations = "stone", "mossy stone", "moss", 24
     with given.in_view():
         bpy.ops.loom.adapt()
     job = session().running("adapt")
-    yield from until(lambda: job.done >= 21, 600)
-    yield from given.picture("step-adapt", panels=(*HEAD, "Adapt"))
+    yield from until(lambda: job.done >= 11, 600)
+    yield from given.picture("step-adapt", panels=(*HEAD, "Adapt"), what="BESIDE")
     yield from until(lambda: not job.running, 600)
     assert job.state == "FINISHED", job.trouble
     yield from until(lambda: not session().jobs, 60)
+
+
+def material():
+    """Where a texture model knows materials."""
+    loom = bpy.context.scene.loom
+    model = next((entry for entry in session().generators if entry.get("kinds")), None)
+    if model is None:
+        given.note(skipped="no texture model here knows materials")
+        return
+    before = loom.generator
+    loom.generator = model["name"]
+    with given.in_view():
+        bpy.ops.loom.seed_of_kind(kind=model["kinds"][1])
+    yield from until(lambda: loom.kind and not session().working, 60)
+    yield from given.picture("step-material", panels=("Styles", "Texture"))
+    loom.generator, loom.family = before, "auto"
 
 
 def trouble():
@@ -53,15 +68,13 @@ def generate_and_apply():
     loom = bpy.context.scene.loom
     loom.width = loom.height = 256
     loom.seed = 12
-    _solid_texture()
+    _look_at_the_cube()
     with given.in_view():
         bpy.ops.loom.generate(apply_to="NEW", family="stone")
     job = session().running("generate")
     yield from until(lambda: not job.running, 300)
     assert job.state == "FINISHED", job.trouble
-    given.show(("Main", "Texture", "Material"))
-    yield 0.5
-    yield from given.picture("step-generate", panels=("Texture", "Material"), area="VIEW_3D")
+    yield from given.picture("step-generate", panels=("Texture", "Material"), what="VIEW")
 
 
 def sliders():
@@ -80,7 +93,7 @@ def sliders():
     yield from until(lambda: not session().working and not session().jobs, 120)
     part("thumbnails").fetch()
     yield from until(lambda: not session().jobs, 120)
-    yield from given.picture("step-sliders", panels=("Styles", "Directions", "Variations"), area="VIEW_3D")
+    yield from given.picture("step-sliders", panels=("Styles", "Directions", "Variations"), what="VIEW")
 
 
 def walk():
@@ -117,14 +130,16 @@ def restyle():
 
 def batch():
     loom = bpy.context.scene.loom
-    loom.batch_source, loom.batch_detach, loom.batch_seeds = "STYLES", True, "0-15"
-    loom.batch_folder, loom.batch_sizes = str(Path(given.out) / "mossy set"), "64"
+    for name, strength in (("moss", 0.8), ("rusty", 0.4)):
+        loom.mix_style(name, strength)
+    loom.batch_source, loom.batch_detach, loom.batch_seeds = "STYLES", True, "0-31"
+    loom.batch_sizes = "64"
     with given.in_view():
         bpy.ops.loom.batch_estimate()
     yield from until(lambda: not session().running("batch"), 120)
     with given.in_view():
         bpy.ops.loom.batch()
-    yield from until(lambda: any(batch.done for batch in part("runtime").batches().all), 120)
+    yield from until(lambda: any(batch.fraction > 0.3 for batch in part("runtime").batches().all), 120)
     yield from given.picture("step-batch", panels=("Batch", "Batches"))
     yield from until(lambda: all(batch.finished for batch in part("runtime").batches().all), 300)
 
@@ -139,8 +154,15 @@ def models():
     yield from given.picture("step-models", panels=("Models", "Train"))
 
 
-def _solid_texture() -> None:
+def _look_at_the_cube() -> None:
+    """Near, right of the middle: beside the sidebar."""
+    for thing in [thing for thing in bpy.context.scene.objects if thing.type != "MESH"]:
+        bpy.data.objects.remove(thing)
     for area in bpy.context.window_manager.windows[0].screen.areas:
         if area.type == "VIEW_3D":
-            area.spaces.active.shading.type = "SOLID"
-            area.spaces.active.shading.color_type = "TEXTURE"
+            space = area.spaces.active
+            space.shading.type, space.shading.color_type = "SOLID", "TEXTURE"
+            space.show_region_toolbar = False
+            view = space.region_3d
+            view.view_distance = 7.0
+            view.view_location = view.view_rotation @ mathutils.Vector((-1.3, 0.0, 0.0))

@@ -147,11 +147,11 @@ def take_picture(folder: Path, into: Path) -> None:
 
 
 def trimmed(picture: Image.Image) -> Image.Image:
-    """Without the empty rows below what is drawn."""
+    """Without the empty rows below what is drawn: those like the one a little above the lower edge."""
     width, height = picture.size
-    rows = [picture.crop((0, y, width, y + 1)).getcolors(width) for y in range(height)]
-    last = max((y for y, colours in enumerate(rows) if len(colours or range(9)) > 4), default=height - 1)
-    return picture.crop((0, 0, width, min(height, last + 8)))
+    rows = [picture.crop((0, y, width, y + 1)).tobytes() for y in range(height - 10)]
+    last = max((y for y, row in enumerate(rows) if row != rows[-1]), default=0)
+    return picture.crop((0, 0, width, min(height, last + 12)))
 
 
 if __name__ == "__main__":
