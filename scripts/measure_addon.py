@@ -177,39 +177,38 @@ def work(options: argparse.Namespace, ticks: Watch, draws: Watch, told: dict[str
 def slider(options: argparse.Namespace, settings: Any, ticks: Watch) -> Iterator[None]:
     """Move a style's strength and wait for the picture, again and again."""
     live = part("live")
-    own: list[float] = []
-    shown: list[float] = []
-    looked: list[float] = []
+    own: dict[str, float] = {}
+    shown: dict[str, tuple[float, float]] = {}
     turns: list[float] = []
     arrived, show = live._arrived, live._show
 
-    def note(job: Any, *rest: Any) -> None:
-        own.append(float(job.value.get("seconds") or 0.0))
-        arrived(job, *rest)
+    def note(job: Any, where: Any, key: str) -> None:
+        own[key] = float(job.value.get("seconds") or 0.0)
+        arrived(job, where, key)
 
-    def showing(*arguments: Any) -> None:
-        show(*arguments)
-        shown.append(time.perf_counter())
-        looked.append(ticks.began)
+    def showing(scene: Any, key: str, *rest: Any) -> None:
+        show(scene, key, *rest)
+        shown[key] = (time.perf_counter(), ticks.began)
 
     live._arrived, live._show = note, showing
     settings.width = settings.height = options.size
     settings.live = True
     waits, backend, extra, ours = [], [], [], []
     for number in range(options.moves + 1):
-        before = len(own), len(shown)
         began = time.perf_counter()
         settings.styles[0].strength = 0.2 + 0.6 * (number % 7) / 7 + 0.001 * number
         sent = time.perf_counter() - began  # the property's update has sent the request
-        while len(own) == before[0] or len(shown) == before[1]:
+        key = live.key_of(live.asked_params(settings, full=False))
+        while key not in shown:
             turned = time.perf_counter()
             yield
             turns.append(time.perf_counter() - turned)
         if number:  # the first folds the style in
-            waits.append(shown[-1] - began)
-            backend.append(own[-1])
-            ours.append(sent + shown[-1] - looked[-1])
-            extra.append(waits[-1] - 1.5 * own[-1])
+            there, looked = shown[key]
+            waits.append(there - began)
+            backend.append(own[key])
+            ours.append(sent + there - looked)
+            extra.append(waits[-1] - 1.5 * own[key])
     live._arrived, live._show = arrived, show
     settings.live = False
     return {

@@ -6,6 +6,7 @@
 
 import json
 import os
+import time
 import types
 from pathlib import Path
 
@@ -554,3 +555,21 @@ def two_scenes_have_settings_of_their_own():
     bpy.context.scene.loom.seed = 5
     other = bpy.data.scenes.new("Other")
     assert other.loom.seed == 0
+
+
+def a_tick_that_comes_at_once_is_not_put_off():
+    """As sliders do that another timer moves in every turn: made anew each time, ours would never have its turn."""
+    pump, stopped = part("pump"), []
+    must_wait, stop = pump.must_wait, pump.stop_timer
+    pump.must_wait = lambda: False
+    pump.start_timer()
+    try:
+        pump.stop_timer = lambda: stopped.append(1)
+        pump.start_timer()
+        assert not stopped
+        pump._due_s = time.monotonic() + 0.5  # an idle one
+        pump.start_timer()
+        assert stopped
+    finally:
+        pump.must_wait, pump.stop_timer = must_wait, stop
+        pump.stop_timer()
