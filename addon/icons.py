@@ -34,6 +34,12 @@ def show_preview(picture: np.ndarray) -> None:
     keep(PREVIEW, left_square(picture))
 
 
+def forget_preview() -> None:
+    """Other work begins: its preview is still to come."""
+    if _collection is not None and PREVIEW in _collection:
+        del _collection[PREVIEW]
+
+
 def show_result(uuid: str, picture: np.ndarray) -> None:
     """Keep the small picture of an entry of the history (uint8 [H, W, 3], top row first)."""
     if _collection is None or bpy.app.background:

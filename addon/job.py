@@ -11,6 +11,17 @@ import numpy as np
 
 from .troubles import Trouble
 
+STAGES = {
+    "adapt": "Training",
+    "generate": "Texture",
+    "walk": "Frame",
+    "search": "Searching",
+    "material": "Likeness",
+    "arrangement": "Arrangement",
+    "generator": "Training",
+    "measure": "Trying",
+}
+"""The backend's words for what it is at, in an artist's; short, since numbers and a time stand behind them."""
 RUNNING, FINISHED, FAILED, CANCELLED = "RUNNING", "FINISHED", "FAILED", "CANCELLED"
 
 
@@ -62,7 +73,7 @@ class Job:
         """What the progress bar says: `Training 40/150 · 12 s left`."""
         if self.cancelling:
             return "Cancelling…"
-        words = self.stage.capitalize() or self.title
+        words = STAGES.get(self.stage, self.stage.capitalize()) or self.title
         if self.total > 0:
             words += f" {self.done}/{self.total}"
         if self.eta_s is not None and self.total > 0:

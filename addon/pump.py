@@ -25,6 +25,8 @@ LOOK_S, STATUS_S, BATCHES_S = 2.0, 5.0, 2.0
 START_LIMIT_S = 180.0
 IDLE_MINUTES = 15
 LISTS = ("models", "styles", "textures")
+PREVIEWED = ("adapt", "project", "train_generator")
+"""Jobs whose panel shows their newest preview."""
 on_lists: list[Callable[[], None]] = []
 """Called when the backend's lists have come."""
 _left_over: list[Job] = []
@@ -302,6 +304,8 @@ def begin(
     finally:
         runtime.lock.release()
     history_list.remember(job, dict(params), bpy.context.scene)
+    if type in PREVIEWED:
+        icons.forget_preview()
     start_timer()
     if not must_wait():
         return {"FINISHED"}
@@ -385,6 +389,7 @@ def _show_preview(job: Job) -> None:
     picture, job.preview = job.preview, None
     if picture is None:
         return
-    icons.show_preview(picture)
+    # Beside it stands the picture that was given, which the artist knows.
+    icons.show_preview(picture[:, picture.shape[1] // 2 :] if job.type == "project" else picture)
     if not job.detached:
         images.show_preview(picture)

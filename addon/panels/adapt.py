@@ -5,7 +5,7 @@ from .. import icons
 from ..job import Job
 from ..operators.aims import kind_name
 from .base import LoomPanel
-from .parts import draw_job, draw_trouble_with
+from .parts import draw_job, draw_preview, draw_trouble_with
 
 
 class Adapt(LoomPanel):
@@ -80,7 +80,7 @@ class AdaptMore(LoomPanel):
 
 def _draw_numbers(layout, job: Job) -> None:
     if icons.preview_id():
-        layout.template_icon(icon_value=icons.preview_id(), scale=9.0)
+        draw_preview(layout)
         layout.label(text="Above: before. Below: so far.")
     if "direction" in job.numbers:
         layout.label(text=f"Match with the words: {max(0.0, job.numbers['direction']):.0%}")

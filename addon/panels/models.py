@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texture models and language models: what is here, what can be had, what they take."""
 
-from .. import icons, model_jobs
+from .. import model_jobs
 from .base import LoomPanel
-from .parts import columns, draw_lines, draw_running, draw_trouble_with
+from .parts import columns, draw_lines, draw_preview, draw_running, draw_trouble_with
 
 MOST = 12
 WAITS = "While it learns, other work of the backend waits."
@@ -54,8 +54,7 @@ class Train(LoomPanel):
         column.prop(settings, "train_start")
         if trains:
             draw_running(layout, session, "train_generator")
-            if icons.preview_id():
-                layout.template_icon(icon_value=icons.preview_id(), scale=9.0)
+            draw_preview(layout)
             return
         row = layout.row(align=True)
         row.operator("loom.train_generator", icon="IMAGE_REFERENCE")

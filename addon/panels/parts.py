@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What several panels draw: a job's progress, what is wrong, and sentences in lines that fit."""
 
+from .. import icons
 from ..job import Job
 from ..session import Session
 from ..troubles import Trouble
@@ -19,6 +20,12 @@ def draw_running(layout, session: Session, type: str) -> bool:
     if job is not None:
         draw_job(layout, job)
     return job is not None
+
+
+def draw_preview(layout) -> None:
+    """The newest preview of what is being made."""
+    if icons.preview_id():
+        layout.template_icon(icon_value=icons.preview_id(), scale=9.0)
 
 
 def draw_trouble_with(layout, context, session: Session, *types: str) -> None:

@@ -3,7 +3,7 @@
 
 from ..operators import kinds
 from .base import LoomPanel
-from .parts import draw_work
+from .parts import draw_preview, draw_work
 
 
 class Texture(LoomPanel):
@@ -40,10 +40,13 @@ class Restyle(LoomPanel):
     parent = Texture
 
     def draw_here(self, layout, context, settings, session):
+        works = session.running("project") is not None
         column = layout.column()
-        column.enabled = session.running("project") is None
+        column.enabled = not works
         column.prop(settings, "restyle_image")
         column.prop(settings, "restyle_name", placeholder="from the picture")
         column.prop(settings, "restyle_detail")
         column.prop(settings, "restyle_steps")
         draw_work(layout, context, session, "project", "loom.restyle", icon="IMAGE_REFERENCE")
+        if works:
+            draw_preview(layout)

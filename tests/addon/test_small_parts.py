@@ -73,6 +73,8 @@ def test_a_job_s_line_says_stage_count_and_time_left():
     assert job.line() == "Adapting" and job.fraction == 0.0
     job.stage, job.done, job.total, job.eta_s = "training", 30, 120, 8.0
     assert job.line() == "Training 30/120 · 8 s left" and job.fraction == 0.25
+    job.stage = "adapt"  # the backend's word for it
+    assert job.line().startswith("Training 30/120")
     job.cancelling = True
     assert job.line() == "Cancelling…"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 import mathutils
+import numpy as np
 
 HEAD = ("Main",)
 
@@ -113,10 +114,10 @@ def walk():
 
 
 def restyle():
-    """A picture of one's own: here a wall that Blender draws."""
+    """A picture of one's own: here a wall of bricks."""
     loom = bpy.context.scene.loom
     image = bpy.data.images.new("Garden Wall", 128, 128)
-    image.generated_type = "COLOR_GRID"
+    part("images").set_pixels(image, _bricks())
     image.pack()
     loom.restyle_image, loom.restyle_steps = image, 60
     with given.in_view():
@@ -152,6 +153,17 @@ def models():
     bpy.ops.loom.disk()
     yield from until(lambda: session().disk, 60)
     yield from given.picture("step-models", panels=("Models", "Train"))
+
+
+def _bricks() -> np.ndarray:
+    """Four courses of bricks, uint8 [128, 128, 3]."""
+    y, x = np.mgrid[:128, :128]
+    course = y // 32
+    along = (x + 32 * (course % 2)) % 128
+    joint = (y % 32 < 4) | (along % 64 < 4)
+    shade = np.random.default_rng(1).normal(0, 12, (128, 128)) + 18 * ((course * 2 + along // 64) % 3)
+    colour = np.where(joint[..., None], (150, 145, 138), (135, 62, 44)) + shade[..., None]
+    return np.clip(colour, 0, 255).astype(np.uint8)
 
 
 def _look_at_the_cube() -> None:
