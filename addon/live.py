@@ -17,7 +17,7 @@ from typing import Any
 import bpy
 
 from ..protocol.client import BackendLost
-from . import live_images, params, picture_cache, place, pump, runtime, troubles
+from . import live_images, params, picture_cache, place, pump, runtime, screen, troubles
 from .job import FAILED, FINISHED, Job
 from .params import BadInput
 
@@ -180,7 +180,7 @@ def _arrived(job: Job, where: place.Place, key: str) -> None:
     session = runtime.session()
     if job.state == FAILED and job.trouble is not None:
         session.trouble = job.trouble
-        pump.redraw()
+        screen.redraw()
     if job.state != FINISHED:
         return
     held = pictures_of(job)
@@ -202,7 +202,7 @@ def _show(scene: bpy.types.Scene, key: str, held: Mapping[str, Any], number: int
     live_images.show(scene, held)
     _shown[scene.session_uid] = key
     _last_shown[scene.session_uid] = number if number is not None else _next()
-    pump.redraw(whole=("VIEW_3D",))
+    screen.redraw(whole=("VIEW_3D",))
 
 
 def _wait_for(asked: Mapping[str, Any], limit_s: float) -> dict[str, Any]:

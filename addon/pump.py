@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import bpy
 
 from ..protocol.client import BackendLost
-from . import history_list, icons, images, root, runtime, setup, troubles
+from . import history_list, icons, images, root, runtime, screen, setup, troubles
 from .child import Launch
 from .job import FAILED, FINISHED, Job
 from .params import BadInput
@@ -33,7 +31,6 @@ _left_over: list[Job] = []
 """Jobs that ended while a frame waited for another one: the main thread sees to them at its next step."""
 _due_s = 0.0
 """When the timer's next tick comes."""
-SPACES = frozenset({"VIEW_3D", "IMAGE_EDITOR", "NODE_EDITOR", "PREFERENCES"})
 
 
 def must_wait() -> bool:
@@ -52,7 +49,7 @@ def tick() -> float:
     except Exception as error:  # the boundary between our code and Blender's event loop
         traceback.print_exc()
         runtime.session().trouble = troubles.bug(error)
-        redraw()
+        screen.redraw()
     finally:
         runtime.lock.release()
     interval_s = _interval_s()
@@ -115,7 +112,7 @@ def step(wait_s: float = 0.0) -> None:
         for listener in on_lists:
             listener()
     if changes.redraw:
-        redraw()
+        screen.redraw()
 
 
 def wait_here(job: Job, limit_s: float) -> bool:
@@ -143,7 +140,7 @@ def ask_batches() -> None:
     batch.asked_s, out = now, batch.out
 
     def heard(job: Job) -> None:
-        redraw()
+        screen.redraw()
         if known.note(out, job.value if job.state == FINISHED else {"state": "gone"}):
             session.notice = f"The set {batch.name} is finished: {out}"
 
@@ -165,7 +162,7 @@ def look_at_backend() -> None:
     missing = condition == setup.OUTDATED or preferences.backend_command() is None
     runtime.note_backend(condition, wanted=ours and missing and root.backend_wheel() is not None)
     if before != (runtime.condition(), runtime.wants_setup()):
-        redraw()
+        screen.redraw()
 
 
 def watch_installation() -> None:
@@ -175,7 +172,7 @@ def watch_installation() -> None:
     if installation is None:
         return
     installation.poll()
-    redraw()
+    screen.redraw()
     if installation.running:
         return
     runtime.end_installation()
@@ -236,7 +233,7 @@ def open_backend() -> None:
                 )
             )
     start_timer()
-    redraw()
+    screen.redraw()
 
 
 def serve_options(preferences) -> tuple[str, ...]:
@@ -337,51 +334,6 @@ def show_lists() -> None:
             steps = session.steps_of(slot.name)
             if steps is not None and slot.steps != steps:
                 slot.steps = steps
-
-
-def redraw(whole: tuple[str, ...] = ()) -> None:
-    """Have the sidebars drawn anew, and image editors (they may show the preview) and those of `whole` in full."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type not in SPACES:
-                continue
-            for region in area.regions:
-                if region.type == "UI" or area.type in ("IMAGE_EDITOR", "PREFERENCES", *whole):
-                    region.tag_redraw()
-
-
-def show_text(context: bpy.types.Context, name: str, file: Path) -> None:
-    """Show the end of a text file: in a Text Editor that is open, else in a window of its own."""
-    text = bpy.data.texts.get(name) or bpy.data.texts.new(name)
-    text.clear()
-    text.write(file.read_text("utf-8", "replace")[-200_000:])
-    areas = [area for window in context.window_manager.windows for area in window.screen.areas]
-    editor = next((area for area in areas if area.type == "TEXT_EDITOR"), None)
-    if editor is None and not must_wait():
-        bpy.ops.wm.window_new()
-        editor = context.window_manager.windows[-1].screen.areas[0]
-        editor.type = "TEXT_EDITOR"
-    if editor is not None:
-        editor.spaces.active.text = text
-        editor.spaces.active.top = max(0, len(text.lines) - 20)
-
-
-def push_undo(message: str) -> None:
-    """Make what a timer just did an undo step of its own."""
-    if not must_wait():
-        with in_window():
-            bpy.ops.ed.undo_push(message=message)
-
-
-@contextlib.contextmanager
-def in_window() -> Iterator[None]:
-    """A timer has no window, and operators want one."""
-    windows = bpy.context.window_manager.windows
-    if bpy.context.window is not None or not windows:
-        yield
-        return
-    with bpy.context.temp_override(window=windows[0]):
-        yield
 
 
 def _show_preview(job: Job) -> None:

@@ -126,13 +126,13 @@ def show_tab() -> None:
 
 def pixels() -> dict[str, Any]:
     """A picture of 1024 px, as it comes off the wire, into an image."""
-    put, pump = part("live_images").put, part("pump")
+    put, screen = part("live_images").put, part("screen")
     image = bpy.data.images.new("Measured", 1024, 1024, alpha=False)
     watch = Watch()
 
     def arrives(picture: np.ndarray) -> None:
         put(image, picture)
-        pump.redraw(whole=("VIEW_3D",))
+        screen.redraw(whole=("VIEW_3D",))
 
     timed = watch.around(arrives)
     for seed in range(22):

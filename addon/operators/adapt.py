@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import images, model_jobs, params, place, pump, root, runtime
+from .. import images, model_jobs, params, place, pump, root, runtime, screen
 from ..job import FINISHED, Job
 from ..settings.adapt import AdaptSettings
 from .takes import take, takes
@@ -84,7 +84,7 @@ def _ended(job: Job, here: place.Place) -> None:
     images.settle(images.PREVIEW_NAME, root.run_folder())
     if job.state == FINISHED and scene is not None and not job.detached:
         scene.loom.add_style(str(job.value["style"]["name"]))
-        pump.push_undo("Loom: new style")
+        screen.push_undo("Loom: new style")
     if runtime.session().connected:
         runtime.session().refresh()
 

@@ -5,7 +5,7 @@ import bpy
 from bpy.props import IntProperty
 
 from ...protocol.client import BackendLost
-from .. import pump, root, runtime
+from .. import pump, root, runtime, screen
 from ..job import FINISHED, Job
 from ..session import OFF, READY
 
@@ -62,7 +62,7 @@ class LOOM_OT_backend_stop(bpy.types.Operator):
         if pump.must_wait():
             while session.child is not None:
                 pump.step(0.1)
-        pump.redraw()
+        screen.redraw()
         return {"FINISHED"}
 
 
@@ -143,7 +143,7 @@ class LOOM_OT_dismiss(bpy.types.Operator):
 
     def execute(self, context):
         runtime.session().trouble = None
-        pump.redraw()
+        screen.redraw()
         return {"FINISHED"}
 
 
@@ -173,7 +173,7 @@ class LOOM_OT_backend_log(bpy.types.Operator):
         if log is None or not log.is_file():
             self.report({"ERROR"}, "There is no log yet: Blender has started no backend.")
             return {"CANCELLED"}
-        pump.show_text(context, self.NAME, log)
+        screen.show_text(context, self.NAME, log)
         return {"FINISHED"}
 
 

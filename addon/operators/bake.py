@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import folders, images, live, params, place, provenance, pump, root, runtime, sequences
+from .. import folders, images, live, params, place, provenance, pump, root, runtime, screen, sequences
 from ..job import FINISHED, Job
 from ..params import PBR_MAPS, BadInput
 from ..settings.live import LiveSettings
@@ -82,7 +82,7 @@ def _place(job: Job, frames: list[dict], where: place.Place, apply_to: str, star
         put_on(scene, place.object_at(where), apply_to)
     images.show_in_editors(made["color"])
     runtime.session().notice = f"Baked {len(frames)} frames: {out}"
-    pump.push_undo("Loom: Bake")
+    screen.push_undo("Loom: Bake")
 
 
 CLASSES = (LOOM_OT_bake,)

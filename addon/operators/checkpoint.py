@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from .. import params, place, pump, runtime
+from .. import params, place, pump, runtime, screen
 from ..job import FINISHED, Job
 
 OFFLINE = "Blender is set to stay offline: allow online access in Preferences, System, or import a file from disk"
@@ -94,7 +94,7 @@ def _ended(job: Job, here: place.Place) -> None:
     scene = place.scene_at(here)
     if job.state == FINISHED and scene is not None and not job.detached:
         scene.loom.generator = str(job.value["generator"]["name"])
-        pump.push_undo("Loom: new generator")
+        screen.push_undo("Loom: new generator")
     if runtime.session().connected:
         runtime.session().refresh()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import folders, images, params, place, provenance, pump, root, runtime
+from .. import folders, images, params, place, provenance, pump, root, runtime, screen
 from ..job import FINISHED, Job
 from ..params import BadInput
 from ..settings.adapt import AdaptSettings
@@ -107,7 +107,7 @@ def _place(job: Job, sent: dict, where: place.Place, apply_to: str) -> None:
         scene.loom.live = False  # the files stand in its place now
         put_on(scene, place.object_at(where), apply_to)
     images.show_in_editors(textures[0]["color"])
-    pump.push_undo("Loom: Generate")
+    screen.push_undo("Loom: Generate")
 
 
 def load_textures(files: Sequence[dict], sent: dict) -> list[dict[str, bpy.types.Image]]:

@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from .. import params, place, pump, runtime
+from .. import params, place, pump, runtime, screen
 from ..job import FINISHED, Job
 from ..params import BadInput
 
@@ -76,7 +76,7 @@ def choose_kept(job: Job, where: place.Place) -> None:
     scene = place.scene_at(where)
     if scene is not None and not job.detached:
         scene.loom.kept = str(job.value["texture"]["name"])
-        pump.push_undo("Loom: kept texture")
+        screen.push_undo("Loom: kept texture")
     runtime.session().refresh()
 
 

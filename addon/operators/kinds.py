@@ -9,7 +9,7 @@ import random
 import bpy
 from bpy.props import StringProperty
 
-from .. import place, pump, runtime
+from .. import place, pump, runtime, screen
 from ..job import FINISHED, Job
 from ..params import BadInput
 
@@ -55,7 +55,7 @@ class LOOM_OT_seed_of_kind(pump.NeedsBackend, bpy.types.Operator):
                 _seeds[generator, kind] = [int(seed) for seed in job.value["seeds"]]
             if job.state == FINISHED and scene is not None and not job.detached:
                 _show(scene.loom, kind)
-                pump.push_undo("Loom: seed")
+                screen.push_undo("Loom: seed")
 
         def make_params():
             start = random.randrange(1_000_000)

@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from .. import model_jobs, place, pump, runtime
+from .. import model_jobs, place, pump, runtime, screen
 from ..job import FINISHED, Job
 from ..params import BadInput
 from .checkpoint import OFFLINE
@@ -134,7 +134,7 @@ class LOOM_OT_train_generator(pump.NeedsBackend, bpy.types.Operator):
             scene = place.scene_at(here)
             if job.state == FINISHED and scene is not None and not job.detached:
                 scene.loom.generator = str(job.value["generator"]["name"])
-                pump.push_undo("Loom: new texture model")
+                screen.push_undo("Loom: new texture model")
             warnings = job.value.get("warnings") or ()
             if warnings:
                 runtime.session().notice = " ".join(map(str, warnings))

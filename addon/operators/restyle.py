@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from .. import images, params, place, pump, root, runtime
+from .. import images, params, place, pump, root, runtime, screen
 from ..job import FINISHED, Job
 from ..params import BadInput
 from ..settings.restyle import RestyleSettings
@@ -55,7 +55,7 @@ class LOOM_OT_restyle(pump.NeedsBackend, bpy.types.Operator):
             images.settle(images.PREVIEW_NAME, root.run_folder())
             choose_kept(job, where)
             if job.state == FINISHED and then_generate and not job.detached:
-                with pump.in_window():
+                with screen.in_window():
                     if place.scene_at(where) == bpy.context.scene:
                         _generate()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import machine, pump, root, runtime, setup
+from .. import machine, pump, root, runtime, screen, setup
 
 OFFLINE = (
     "Blender is set to stay offline: allow online access in Preferences, System, "
@@ -113,7 +113,7 @@ class LOOM_OT_setup_log(bpy.types.Operator):
         if not log.is_file():
             self.report({"ERROR"}, "There is no log yet: nothing was set up from here.")
             return {"CANCELLED"}
-        pump.show_text(context, "Loom Setup Log", log)
+        screen.show_text(context, "Loom Setup Log", log)
         return {"FINISHED"}
 
 

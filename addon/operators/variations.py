@@ -6,7 +6,7 @@ import random
 import bpy
 from bpy.props import IntProperty
 
-from .. import icons, images, params, provenance, pump, root, runtime, variations
+from .. import icons, images, params, provenance, pump, root, runtime, screen, variations
 from ..job import FINISHED, Job
 from ..params import BadInput
 from . import kinds
@@ -104,7 +104,7 @@ class LOOM_OT_variation_click(bpy.types.Operator):
         cell = variations.cell_at(*region.view2d.region_to_view(x, y), len(seeds_shown()))
         if cell is not None and bpy.ops.loom.variation_pick.poll():
             bpy.ops.loom.variation_pick(cell=cell)
-            pump.redraw()
+            screen.redraw()
         return {"RUNNING_MODAL"}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import folders, images, params, place, provenance, pump, root, runtime, sequences
+from .. import folders, images, params, place, provenance, pump, root, runtime, screen, sequences
 from ..job import FINISHED, Job
 from ..params import PBR_MAPS
 from ..settings.texture import TextureSettings
@@ -67,7 +67,7 @@ def _place(job: Job, sent: dict, where: place.Place, apply_to: str, start: int) 
         scene.loom.live = False
         put_on(scene, place.object_at(where), apply_to)
     images.show_in_editors(made["color"])
-    pump.push_undo("Loom: Walk")
+    screen.push_undo("Loom: Walk")
 
 
 def frame_files(files: list[dict]) -> list[str]:

@@ -75,7 +75,7 @@ class Given(SimpleNamespace):
             yield
 
     def tag(self) -> None:
-        part("pump").redraw(whole=("VIEW_3D",))
+        part("screen").redraw(whole=("VIEW_3D",))
 
     def time_steps(self):
         """Seconds of each step of the timer from now on: call what comes back for the list."""
