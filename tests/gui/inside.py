@@ -159,10 +159,10 @@ def box(what: str) -> list[int]:
     return [left, window.height - at.y - at.height, right, window.height - at.y]
 
 
-def open_tab() -> bool:
-    """Show the Loom tab in the sidebar of the 3D View; False until it was drawn once and has tabs."""
+def open_tab(editor: str = "VIEW_3D") -> bool:
+    """Show the Loom tab in the sidebar of an editor; False until that was drawn once and has tabs."""
     for area in bpy.context.window_manager.windows[0].screen.areas:
-        if area.type == "VIEW_3D":
+        if area.type == editor:
             area.spaces.active.show_region_ui = True
             bar = next(region for region in area.regions if region.type == "UI")
             if bar.active_panel_category not in ("UNSUPPORTED", TAB):
@@ -231,7 +231,7 @@ def main() -> None:
     bpy.context.preferences.view.show_splash = False
     steps_file, given_file = sys.argv[sys.argv.index("--") + 1 :]
     given = Given(**json.loads(Path(given_file).read_text()), told={})
-    helpers = {"part": part, "session": session, "until": until, "given": given}
+    helpers = {"part": part, "session": session, "until": until, "given": given, "open_tab": open_tab}
     found = runpy.run_path(steps_file, init_globals=helpers)
     steps = {
         name: step

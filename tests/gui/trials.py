@@ -26,6 +26,28 @@ def starting():
     given.note(backend=session().child.pid, device=session().device)
 
 
+def the_tab_in_three_editors():
+    """Every panel of it is drawn in each."""
+    base, panels = part("panels.base").LoomPanel, part("panels")
+    draw, drawn = base.draw, set()
+
+    def noted(self, context):
+        draw(self, context)
+        drawn.add((context.area.type, type(self).__name__))
+
+    base.draw = noted
+    area = next(area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D")
+    for editor in ("IMAGE_EDITOR", "NODE_EDITOR", "VIEW_3D"):
+        area.type = editor
+        if editor == "NODE_EDITOR":
+            area.ui_type = "ShaderNodeTree"
+        yield from until(lambda editor=editor: open_tab(editor), 60)
+        wanted = {kind.__name__ for kind in panels.CLASSES if getattr(kind, "bl_space_type", "") == editor}
+        yield from until(lambda e=editor, w=wanted: w <= {name for where, name in drawn if where == e}, 60)
+        given.note(**{editor: len(wanted)})
+    base.draw = draw
+
+
 def sliders_dragged():
     """A hundred moves in three seconds: the last one is what is shown, and the timer never holds the window up."""
     loom = bpy.context.scene.loom
