@@ -25,14 +25,17 @@ def fetch() -> None:
     if not session.connected or bpy.app.background:
         return
     there = {str(style.get("name")): (style.get("iterations"), style.get("bytes")) for style in session.styles}
-    wanted = {slot.name for scene in bpy.data.scenes for slot in scene.loom.styles}
+    settings = [scene.loom for scene in bpy.data.scenes]
+    keys = [(one, key) for one in settings for key in one.walk_keys[:MOST]]
+    wanted = {slot.name for holder in (*settings, *(key for _, key in keys)) for slot in holder.styles}
     for name in sorted(wanted & set(there))[:MOST]:
         if _known.get(name) != there[name]:
+            if name in _known:
+                _asked.clear()  # keys with a style that was trained anew look otherwise now
             _known[name] = there[name]
             session.submit("show_style", {"name": name}, quiet=True, on_end=_arrived)
-    for scene in bpy.data.scenes:
-        for key in scene.loom.walk_keys[:MOST]:
-            _ask_key(scene.loom, key)
+    for one, key in keys:
+        _ask_key(one, key)
 
 
 def forget() -> None:

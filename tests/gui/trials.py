@@ -48,6 +48,29 @@ def the_tab_in_three_editors():
     base.draw = draw
 
 
+def keys_of_a_walk_have_pictures():
+    """Also after a style of theirs was trained anew, under the same name."""
+    loom, thumbnails, icons = bpy.context.scene.loom, part("thumbnails"), part("icons")
+    loom.width = loom.height = 64
+    job = _train("key", 2)
+    yield from until(lambda: not session().jobs and not job.running, 120)
+    for loom.seed in (3, 7):
+        bpy.ops.loom.walk_key_add()
+    yield from until(lambda: all(thumbnails.icon_of_key(loom, key) for key in loom.walk_keys), 60)
+    keep, kept = icons.keep, []
+
+    def noted(name, picture):
+        keep(name, picture)
+        kept.append(name)
+
+    icons.keep, loom.iterations = noted, 3
+    with given.in_view():
+        bpy.ops.loom.adapt_again()
+    yield from until(lambda: len([name for name in kept if name.startswith("{")]) == 2, 120)
+    icons.keep = keep
+    loom.walk_keys.clear()
+
+
 def sliders_dragged():
     """A hundred moves in three seconds: the last one is what is shown, and the timer never holds the window up."""
     loom = bpy.context.scene.loom
