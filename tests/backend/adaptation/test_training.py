@@ -123,13 +123,13 @@ def test_an_unknown_preset_offers_near_ones():
 
 def test_a_step_that_is_undone_is_told_in_the_progress_and_in_the_style(generator, clip, monkeypatch):
     run = begun(generator, clip)
-    real, calls = run._backward, []
+    real, calls = run.gradients, []
 
-    def first_bad(rng):
+    def first_bad(tensors, rng):
         calls.append(1)
-        return real(rng) | ({"loss": float("inf")} if len(calls) == 1 else {})
+        return real(tensors, rng) | ({"loss": float("inf")} if len(calls) == 1 else {})
 
-    monkeypatch.setattr(run, "_backward", first_bad)
+    monkeypatch.setattr(run, "gradients", first_bad)
     assert run.step()["rollbacks"] == 1
     assert run.style(run.snapshot(), name="x").info.settings["rollbacks"] == 1
 
