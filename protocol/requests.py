@@ -153,7 +153,7 @@ REQUESTS: dict[str, RequestType] = {
                 *("generator", "iterations", "seed", "batch", "learning_rate", "target"),
                 *("decay", "in_domain", "diversity_floor", "psi"),
             ),
-            value=("style", "seconds"),
+            value=("style", "warnings", "seconds"),
         ),
         RequestType(name="show_style", required=("name",), value=("style",), idempotent=True),
         RequestType(name="rename_style", required=("name", "new_name"), value=("style",)),

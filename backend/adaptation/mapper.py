@@ -189,8 +189,8 @@ class Mining:
         self.tile = style.info.settings.get("tile")
         self.device = generator.mapping.w_avg.device
         self.target = settings.target or style.info.settings.get("target", style.info.target)
-        if not self.target.strip():
-            raise BadRequest("The style was made from pictures; say in words what samples are to match (--target).")
+        if not self.target.strip() or not (settings.target or style.info.clips):
+            raise BadRequest("The style was not made from words; say in words what samples are to match (--target).")
         for clip in {c.name: c for c in [*clips, judge]}.values():
             check_prompt(clip, self.target)
         self._goals = [unit(clip.embed_prompt(self.target).mean(0)) for clip in clips]
@@ -267,13 +267,13 @@ def mine(
     """The style with a mapper that moves samples as far as their diversity allows.
 
     clips   that train; None = those that trained the style
-    judge   None = the one that judged the style
+    judge   None = the one that judged the style (`encoders`)
     Raises  PromptError, NotFound, NonFinite, Cancelled
     """
     settings, job = settings or MineSettings(), job or Job()
     device = str(generator.mapping.w_avg.device)
-    clips = clips or [load_clip(name, device) for name in style.info.clips]
-    judge = judge or load_clip(style.info.settings.get("judge", clips[0].name), device)
+    names, judging = encoders(style.info)
+    clips, judge = clips or [load_clip(name, device) for name in names], judge or load_clip(judging, device)
     run = Mining(generator, style, settings, clips=clips, judge=judge)
     for done in range(1, settings.iterations + 1):
         job.check()
@@ -286,6 +286,11 @@ def mine(
         if found.retention >= settings.diversity_floor:
             break
     return replace(style, mapper=mapper.tensors, info=_told(style, settings, found))
+
+
+def encoders(info: StyleInfo) -> tuple[tuple[str, ...], str]:
+    """Names of the CLIPs that trained a style and of the one that judged it; the built-in ones where none did."""
+    return (info.clips, info.settings.get("judge", info.clips[0])) if info.clips else (("builtin",), "judge")
 
 
 def _told(style: Style, settings: MineSettings, found: Mined) -> StyleInfo:

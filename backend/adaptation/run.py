@@ -131,9 +131,9 @@ class Adaptation:
     def _go_on_from(self, style: Style, rate: float) -> dict[str, Tensor]:
         told = told_settings(self.settings, learning_rate=rate, judge=self.judge.name)
         begun = tensors_to_go_on_from(style, self.subject, self.settings, told)
-        if style.info.iterations >= self.total:
+        if style.info.iterations > self.total:
             raise BadRequest(
-                f"The style {style.info.name!r} has {style.info.iterations} iterations already; ask for more of them."
+                f"The style {style.info.name!r} has {style.info.iterations:g} iterations already; ask for more of them."
             )
         self.iterations = int(style.info.iterations)
         # Without the state: other random numbers than the first part had, and the same ones at every resumption.

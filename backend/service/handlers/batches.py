@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import AlreadyExists, BadRequest
 from ...job import Job
 from ..parameters import parse
-from .adaptation import PARTIAL, AdaptRequest, adapt
+from .adaptation import AdaptRequest, adapt, partial_name
 from .context import Answer, Context, Folder, absolute
 from .entries import plain
 
@@ -150,12 +150,18 @@ class _Adaptation:
         there = {entry.name: entry for entry in context.store.styles() if not entry.builtin}
         entry = there.get(self.asked.name)
         self.is_there = entry is not None and self._made(entry.info)
-        partial = there.get(self.asked.name[: 64 - len(PARTIAL)] + PARTIAL)
+        partial = there.get(partial_name(self.asked.name))
         self.goes_on = resume and not self.is_there and partial is not None and self._made(partial.info)
         if entry is not None and not self.is_there and not self.asked.overwrite:
             raise AlreadyExists(
                 f"{where}: there is a style of that name already, made otherwise; choose another name or set "
                 "overwrite = true."
+            )
+        if partial is not None and not (self.is_there or self.goes_on or self.asked.overwrite):
+            way_out = f"delete the style {partial.name!r}" if resume else "go on with it (resume)"
+            raise AlreadyExists(
+                f"{where}: a run of that name{' with other settings' if resume else ''} was interrupted; {way_out}, "
+                "choose another name, or set overwrite = true."
             )
 
     def make(self, job: Job, train: Train) -> None:

@@ -142,6 +142,7 @@ def import_style(context: Context, params: Mapping, arrays: Mapping, job: Job) -
 
 def export_style(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     """Write the style alone; `export` writes an ordinary checkpoint with it folded in."""
+    from ...models.files import writing
     from ...textures.files import open_folder
 
     (asked,) = parse("export_style", params, ExportStyleRequest)
@@ -149,7 +150,7 @@ def export_style(context: Context, params: Mapping, arrays: Mapping, job: Job) -
         raise CannotWrite(f"{str(asked.file)!r} is a folder; give the name of a file to write.")
     style = context.store.style(asked.name)
     open_folder(asked.file.parent)
-    style.save(asked.file)
+    writing(asked.file, lambda: style.save(asked.file), elsewhere="folder")
     return Answer(value={"file": str(asked.file), "bytes": asked.file.stat().st_size})
 
 
