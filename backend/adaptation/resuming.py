@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from torch import Tensor
@@ -77,11 +77,16 @@ def _check_same_run(
     )
 
 
+def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A style's settings with those that its program did not know yet, as JSON has them."""
+    return json.loads(json.dumps({f.name: f.default for f in fields(AdaptSettings)} | dict(settings)))
+
+
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Half a sentence for each setting that differs; one that the style's program did not know yet does not count."""
-    then, now = (json.loads(json.dumps(each, default=str)) for each in (then, now))
+    """Half a sentence for each setting that differs."""
+    then, now = with_defaults(then), with_defaults(now)
     found = [_told(n, then[n], now[n]) for n in now if n not in FREE and n in then and then[n] != now[n]]
-    if "learning_rate" in then:  # each step that was undone halved it
+    if then["learning_rate"]:  # each step that was undone halved it
         began, asked = (each["learning_rate"] * 2 ** each.get("rollbacks", 0) for each in (then, now))
         found += [_told("learning_rate", began, asked)] if not math.isclose(began, asked) else []
     return found

@@ -98,14 +98,17 @@ class Adaptation:
 
     def _subject(self) -> Subject:
         """The generator as a subject; one of StyleGAN2 is trained on the smallest pictures that the CLIPs need."""
+        s = self.settings
         if not isinstance(self.generator, Generator):
-            if self.settings.train_size or self.settings.tile or self.settings.checkpointing:
-                raise BadRequest("train_size, tile and checkpointing are for StyleGAN2 generators; leave them out.")
+            if s.train_size or s.tile or s.checkpointing or s.class_index is not None:
+                raise BadRequest(
+                    "train_size, tile, checkpointing and class_index are for StyleGAN2 generators; leave them out."
+                )
             return self.generator
         needed, size = max(clip.size for clip in self.clips), self.generator.config.resolution
         smallest = min(size, 1 << (needed - 1).bit_length())
-        train_px = self.settings.train_size or max(4, smallest)
-        return StyleGAN2Subject(self.generator, tile=self.settings.tile, train_px=train_px)
+        train_px = s.train_size or max(4, smallest)
+        return StyleGAN2Subject(self.generator, tile=s.tile, train_px=train_px, class_index=s.class_index)
 
     def _default_judge(self) -> Clip:
         """An encoder that does not train the style, where there is one that knows the prompts' words."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import AlreadyExists, BadRequest, Cancelled, NotFound, as_loom_error
+from ...errors import AlreadyExists, BadRequest, Cancelled, NotFound, PromptError, as_loom_error
 from ...job import Job, Progress
 from ...models.files import check_name
 from ..parameters import parse
 from .context import Answer, Context, absolute
-from .entries import style_value
+from .entries import class_warnings, style_value
 from .reporting import write_report
 
 if TYPE_CHECKING:
@@ -107,7 +107,12 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     if store.library.has(partial_name(asked.name)):
         store.delete_style(partial_name(asked.name))
     seconds = time.monotonic() - began_s
-    value: dict[str, Any] = {"style": style_value(store.library.entry(asked.name)), "seconds": seconds}
+    told = class_warnings(context, asked.generator, settings.class_index, "the style was trained on all of them")
+    value: dict[str, Any] = {
+        "style": style_value(store.library.entry(asked.name)),
+        "warnings": told,
+        "seconds": seconds,
+    }
     if asked.report:
         timings = _timings(seconds, len(kept.history.get("loss", ())) - begun_at, generator)
         with _telling(lambda: f"the style {asked.name!r} is ready all the same"):
@@ -148,7 +153,7 @@ def _telling(more: Callable[[], str], cancelled: str | None = None) -> Iterator[
         known, told = as_loom_error(error), more()
         if isinstance(known, Cancelled):
             raise Cancelled(f"Cancelled; {told}." if told else cancelled) from None
-        if known is None or not told:
+        if known is None or not told or isinstance(known, BadRequest | PromptError):  # said before the work
             raise
         raise type(known)(f"{str(known).removesuffix('.')}; {told}.") from error
 

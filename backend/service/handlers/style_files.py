@@ -121,7 +121,8 @@ def choose_snapshot(context: Context, params: Mapping, arrays: Mapping, job: Job
     reference = join(asked.name, asked.iterations)
     info = store.style(reference).info
     if any(g.name == info.generator and g.hash == info.generator_hash for g in store.generators()):
-        picture = thumbnail(store.styled(info.generator, [(reference, 1.0)]), info.settings.get("tile"))
+        styled = store.styled(info.generator, [(reference, 1.0)])
+        picture = thumbnail(styled, info.settings.get("tile"), info.class_index)
     store.library.choose(asked.name, asked.iterations, picture)
     return Answer(value={"style": style_value(store.library.entry(asked.name))})
 

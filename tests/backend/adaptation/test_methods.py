@@ -146,3 +146,8 @@ def test_no_gradient_is_made_for_what_is_not_trained(generator, clip, method):
     run.step()
     assert all(parameter.grad is None for parameter in generator.parameters())
     assert all(parameter.grad is None for parameter in clip.model.parameters())
+
+
+def test_more_layers_than_there_are_are_refused_rather_than_taken_for_all(generator, clip):
+    with pytest.raises(BadRequest, match="top_layers is 8, and this generator has 7 convolutions"):
+        begun(generator, clip, method="layers", top_layers=8)
