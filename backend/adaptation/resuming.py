@@ -86,10 +86,15 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Half a sentence for each setting that differs."""
     then, now = with_defaults(then), with_defaults(now)
     found = [_told(n, then[n], now[n]) for n in now if n not in FREE and n in then and then[n] != now[n]]
-    if then["learning_rate"]:  # each step that was undone halved it
-        began, asked = (each["learning_rate"] * 2 ** each.get("rollbacks", 0) for each in (then, now))
-        found += [_told("learning_rate", began, asked)] if not math.isclose(began, asked) else []
-    return found
+    began, asked = _first_rate(then), _first_rate(now)
+    return found if math.isclose(began, asked) else [*found, _told("learning_rate", began, asked)]
+
+
+def _first_rate(settings: Mapping[str, Any]) -> float:
+    """The learning rate at the beginning: each step that was undone halved it. 0 = none is told that could be."""
+    rate, undone = settings["learning_rate"], settings.get("rollbacks", 0)
+    usable = isinstance(rate, int | float) and type(undone) is int and 0 <= undone <= 1000
+    return rate * 2.0**undone if usable else 0.0
 
 
 def _told(name: str, then: Any, now: Any) -> str:

@@ -96,6 +96,7 @@ def test_a_batch_s_items_choose_their_classes_and_its_manifest_makes_them_again(
 def test_a_kept_texture_keeps_its_class(ask):
     ask("keep", {"generator": "classed", "seed": 0, "name": "wall", "class_index": 1})
     assert np.array_equal(picture(ask, seeds=["wall"]), picture(ask, class_index=1))
+    assert ask("generate", LOOK | {"seeds": ["wall"]}).value["warnings"] == []
 
 
 def test_a_style_is_trained_and_measured_on_its_class_or_on_all_by_turns(ask):

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from ...models.kept_library import KeptEntry
     from ...models.store import GeneratorEntry
     from ...models.style_list import StyleEntry
-    from ...textures.look import Look
+    from ...textures.generate import GenerateSettings
+    from ...textures.walk import WalkSettings
     from .context import Context
 
 
@@ -36,10 +37,13 @@ def style_warnings(context: Context, generator: str, styles: Iterable[tuple[str,
     return warnings(context.store, generator, [name for name, strength in styles if strength])
 
 
-def look_warnings(context: Context, look: Look, more: Iterable[tuple[str, float]] = ()) -> list[str]:
-    """What a look is warned of; more: styles beside its own."""
+def look_warnings(
+    context: Context, look: GenerateSettings | WalkSettings, more: Iterable[tuple[str, float]] = ()
+) -> list[str]:
+    """What pictures are warned of; more: styles beside the look's own. Kept textures have their class."""
     told = style_warnings(context, look.generator, (*look.styles, *more))
-    return told + class_warnings(context, look.generator, look.class_index)
+    drawn = any(isinstance(seed, int) for seed in look.seeds)
+    return told + (class_warnings(context, look.generator, look.class_index) if drawn else [])
 
 
 def class_warnings(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ...job import Job
 from ..parameters import parse
 from .context import Answer, Context, Folder, OptionalFolder
-from .entries import look_warnings, plain, style_warnings
+from .entries import class_warnings, look_warnings, plain, style_warnings
 
 
 def generate(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -52,4 +52,5 @@ def grid(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer
     made = grids.grid(context.store, settings, where.out, job)
     value = {"file": plain(made.file), "frames": len(made.frames), "animation": plain(made.animation)}
     value["warnings"] = style_warnings(context, settings.generator, settings.styles)
+    value["warnings"] += class_warnings(context, settings.generator, None)
     return Answer(value=value | {"seconds": time.monotonic() - began_s})

@@ -8,6 +8,7 @@ from latent_loom.backend.adaptation import Adaptation, AdaptSettings, adapt, sel
 from latent_loom.backend.adaptation import run as running
 from latent_loom.backend.adaptation.methods import METHODS, convolutions
 from latent_loom.backend.adaptation.stylegan2 import StyleGAN2Subject, result_bytes
+from latent_loom.backend.errors import BadRequest
 
 from .conftest import make_generator
 
