@@ -135,7 +135,7 @@ class StyleLibrary:
     ) -> Path:
         """Save `style`, and the snapshots of its run, under the name in its provenance.
 
-        history, state  see `snapshots.save_snapshots`
+        history, state  see `snapshots.saving_snapshots`
         Raises  AlreadyExists, BadRequest, CannotWrite
         """
         name, path = style.info.name, self._new_path(style.info.name, overwrite)
