@@ -123,6 +123,11 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
     return name
 
 
+def _taken(styles: Iterable[str]) -> set[str]:
+    """Names of styles, and of those that were being trained when their run was interrupted."""
+    return {name for style in styles for name in (style, style.removesuffix("-partial"))}
+
+
 def adapt(
     *,
     generator: str,
@@ -165,7 +170,7 @@ def adapt(
         "generator": generator,
         "source": source,
         "target": target,
-        "name": wanted if overwrite or name else free_name(wanted, taken),
+        "name": wanted if overwrite or name else free_name(wanted, _taken(taken)),
         "seed": seed,
         "preview_every": preview_every,
         "overwrite": overwrite,

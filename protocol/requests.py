@@ -43,7 +43,7 @@ _LOOK = (
         "normal",
         "roughness",
     ),
-    *("cutoff", "mix", "directions", "noise", "noise_seed", "noise_strength"),
+    *("cutoff", "mix", "directions", "class_index", "noise", "noise_seed", "noise_strength"),
 )
 
 REQUESTS: dict[str, RequestType] = {
@@ -78,9 +78,9 @@ REQUESTS: dict[str, RequestType] = {
                     "preview_every",
                 ),
                 *("tile", "train_size", "precision", "checkpointing", "deterministic", "overwrite", "resume"),
-                *("keep_fixed", "report"),
+                *("keep_fixed", "class_index", "report"),
             ),
-            value=("style", "seconds"),
+            value=("style", "warnings", "seconds"),
         ),
         RequestType(
             name="generate",
@@ -123,7 +123,7 @@ REQUESTS: dict[str, RequestType] = {
             name="batch",
             required=("out",),
             optional=("jobs", "file", "resume", "verify", "dry_run", "detach", "cluster"),
-            value=("out", "manifest", "written", "skipped", "failed", "seconds"),
+            value=("out", "manifest", "written", "skipped", "failed", "warnings", "seconds"),
         ),
         RequestType(name="batch_status", required=("out",), value=("state", "done", "total"), idempotent=True),
         RequestType(
@@ -153,7 +153,7 @@ REQUESTS: dict[str, RequestType] = {
                 *("generator", "iterations", "seed", "batch", "learning_rate", "target"),
                 *("decay", "in_domain", "diversity_floor", "psi"),
             ),
-            value=("style", "seconds"),
+            value=("style", "warnings", "seconds"),
         ),
         RequestType(name="show_style", required=("name",), value=("style",), idempotent=True),
         RequestType(name="rename_style", required=("name", "new_name"), value=("style",)),
@@ -176,7 +176,7 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="keep",
             required=("seed", "name"),
-            optional=("generator", "psi", "cutoff", "mix", "directions", "noise_seed", "overwrite"),
+            optional=("generator", "psi", "cutoff", "mix", "directions", "class_index", "noise_seed", "overwrite"),
             value=("texture",),
         ),
         RequestType(name="textures", value=("textures",), idempotent=True),

@@ -388,6 +388,22 @@ class Generator(nn.Module):
         """L = 2 log2(resolution) - 2."""
         return self.config.num_ws
 
+    def labels(self, classes: Sequence[int | None]) -> Tensor | None:
+        """One-hot classes for `map`, [N, c_dim]; None for a generator that has none.
+
+        classes  one for each latent; None = the first one, where there are classes
+        Raises   ShapeError where there is no such class
+        """
+        c_dim = self.config.c_dim
+        for chosen in classes:
+            if chosen is not None and not 0 <= chosen < c_dim:
+                known = f"the classes 0 to {c_dim - 1}" if c_dim else "no classes"
+                raise ShapeError(f"This generator has {known}; class {chosen} cannot be asked of it.")
+        if not c_dim:
+            return None
+        indices = torch.tensor([chosen or 0 for chosen in classes])
+        return torch.nn.functional.one_hot(indices, c_dim).float().to(self.mapping.w_avg.device)
+
     def map(self, z: Tensor, *, psi: float = 1.0, cutoff: int | None = None, labels: Tensor | None = None) -> Tensor:
         """z [N, z_dim] -> ws [N, L, w_dim], truncated.
 

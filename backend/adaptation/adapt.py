@@ -90,4 +90,4 @@ def _trained(
             ripe = [s for s in snapshots if s.iterations > run.pruned_at]
             if settings.iterations == "auto" and finished(ripe, settings.diversity_floor):
                 break
-    return snapshots
+    return snapshots or [run.snapshot()]  # of a run that goes on at its very end

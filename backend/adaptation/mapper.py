@@ -27,6 +27,7 @@ from .clip import Clip, check_prompt, load_clip, unit
 from .losses import in_domain_loss
 from .measures import diversity, fixed_latents
 from .style import Style, StyleInfo, blend
+from .stylegan2 import drawn_classes
 from .views import draw_view
 
 GROUPS = {"coarse": slice(0, 4), "medium": slice(4, 8), "fine": slice(8, None)}
@@ -189,13 +190,14 @@ class Mining:
         self.tile = style.info.settings.get("tile")
         self.device = generator.mapping.w_avg.device
         self.target = settings.target or style.info.settings.get("target", style.info.target)
-        if not self.target.strip():
-            raise BadRequest("The style was made from pictures; say in words what samples are to match (--target).")
+        if not self.target.strip() or not (settings.target or style.info.clips):
+            raise BadRequest("The style was not made from words; say in words what samples are to match (--target).")
         for clip in {c.name: c for c in [*clips, judge]}.values():
             check_prompt(clip, self.target)
         self._goals = [unit(clip.embed_prompt(self.target).mean(0)) for clip in clips]
         self._rng = torch.Generator().manual_seed(settings.seed)
-        self._fixed = fixed_latents(self.generator, MEASURED)
+        self.class_index = style.info.class_index
+        self._fixed = fixed_latents(self.generator, MEASURED, class_index=self.class_index)
         spread = (self._fixed[0] - self.generator.mapping.w_avg).square().mean().sqrt().item()
         self.mapper = Mapper.fresh(self.generator.mapping.w_avg.detach(), max(spread, 1e-6), self._rng)
         self._trained = [t.requires_grad_(True) for n, t in self.mapper.tensors.items() if "." in n]
@@ -207,7 +209,8 @@ class Mining:
         s, config = self.settings, self.generator.config
         z = torch.randn(s.batch, config.z_dim, generator=self._rng).to(self.device)
         with torch.no_grad():
-            ws = self.generator.map(z, psi=s.psi, labels=self._labels(s.batch))
+            classes = drawn_classes(self.generator, s.batch, self._rng, self.class_index)
+            ws = self.generator.map(z, psi=s.psi, labels=self.generator.labels(classes))
         inputs = sample_inputs(config, s.batch, generator=self._rng).to(self.device)
         move = self.mapper.residual(ws)
         after = self.generator.synthesize(ws + move, inputs, tile=self.tile)
@@ -229,12 +232,6 @@ class Mining:
         loss.backward()
         self._optimizer.step()
         return {"loss": loss.item(), "match": match}
-
-    def _labels(self, n: int) -> Tensor | None:
-        c_dim = self.generator.config.c_dim
-        if not c_dim:
-            return None
-        return F.one_hot(torch.randint(c_dim, (n,), generator=self._rng), c_dim).float().to(self.device)
 
     @torch.no_grad()
     def _seen(self, ws: Tensor) -> Tensor:
@@ -267,13 +264,13 @@ def mine(
     """The style with a mapper that moves samples as far as their diversity allows.
 
     clips   that train; None = those that trained the style
-    judge   None = the one that judged the style
+    judge   None = the one that judged the style (`encoders`)
     Raises  PromptError, NotFound, NonFinite, Cancelled
     """
     settings, job = settings or MineSettings(), job or Job()
     device = str(generator.mapping.w_avg.device)
-    clips = clips or [load_clip(name, device) for name in style.info.clips]
-    judge = judge or load_clip(style.info.settings.get("judge", clips[0].name), device)
+    names, judging = encoders(style.info)
+    clips, judge = clips or [load_clip(name, device) for name in names], judge or load_clip(judging, device)
     run = Mining(generator, style, settings, clips=clips, judge=judge)
     for done in range(1, settings.iterations + 1):
         job.check()
@@ -286,6 +283,11 @@ def mine(
         if found.retention >= settings.diversity_floor:
             break
     return replace(style, mapper=mapper.tensors, info=_told(style, settings, found))
+
+
+def encoders(info: StyleInfo) -> tuple[tuple[str, ...], str]:
+    """Names of the CLIPs that trained a style and of the one that judged it; the built-in ones where none did."""
+    return (info.clips, info.settings.get("judge", info.clips[0])) if info.clips else (("builtin",), "judge")
 
 
 def _told(style: Style, settings: MineSettings, found: Mined) -> StyleInfo:

@@ -41,12 +41,16 @@ class Measures:
 
 
 @torch.no_grad()
-def fixed_latents(generator: Generator, count: int, psi: float = 1.0) -> tuple[Tensor, SynthesisInputs]:
-    """(ws [count, L, w_dim], inputs): the same at every call. A conditional generator's classes take turns."""
+def fixed_latents(
+    generator: Generator, count: int, psi: float = 1.0, class_index: int | None = None
+) -> tuple[Tensor, SynthesisInputs]:
+    """(ws [count, L, w_dim], inputs): the same at every call. A conditional generator's classes take turns, unless one
+    is given."""
     seeds = range(FIRST_SEED, FIRST_SEED + count)
     z = torch.stack([z_from_seed(seed, generator.config.z_dim) for seed in seeds])
     device, c_dim = generator.mapping.w_avg.device, generator.config.c_dim
-    labels = torch.eye(c_dim)[torch.arange(count) % c_dim].to(device) if c_dim else None
+    by_turns = [n % c_dim if c_dim else None for n in range(count)]
+    labels = generator.labels(by_turns if class_index is None else [class_index] * count)
     ws = generator.map(z.to(device), psi=psi, labels=labels)
     return ws, draw_inputs(generator.config, list(seeds)).to(device)
 

@@ -114,7 +114,13 @@ def _full_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
 
 
 def _layers_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
-    return whole_layers(subject, convolutions(subject))
+    found = convolutions(subject)
+    if settings.top_layers and settings.top_layers > len(found):
+        raise BadRequest(
+            f"top_layers is {settings.top_layers}, and this generator has {len(found)} convolutions to train; give at "
+            "most as many, or choose the method full."
+        )
+    return whole_layers(subject, found)
 
 
 METHODS: dict[str, Method] = {

@@ -87,8 +87,8 @@ def make_report(
     """The report on the style called `name`. Raises NotFound, BadRequest, BadCheckpoint, Cancelled."""
     work = _Work(store, name, job or Job())
     pairs, strip = work.pairs(), work.strip()
-    before = fixed_pictures(work.source, MEASURED, work.tile)
-    after = fixed_pictures(work.adapted, MEASURED, work.tile)
+    before = fixed_pictures(work.source, MEASURED, work.tile, work.info.class_index)
+    after = fixed_pictures(work.adapted, MEASURED, work.tile, work.info.class_index)
     bias, notes = _bias(store.root, work.info, judge, before, after)
     seam, seam_pictures = work.seam()
     return Report(
@@ -139,7 +139,9 @@ class _Work:
         self.job.check()
         resolution = generator.config.resolution
         pixels = side if self.tile != "none" and resolution < side else resolution
-        made = texture(generator, seed, size=(pixels, pixels), tile=self.tile, psi=PSI)
+        made = texture(
+            generator, seed, size=(pixels, pixels), tile=self.tile, psi=PSI, class_index=self.info.class_index
+        )
         self.done += 1
         self.job.report(Progress(done=self.done, total=self.total, stage="report"))
         step = pixels // max(side, 256)
@@ -169,7 +171,7 @@ class _Work:
         return {which: seam_scores(self._many(generator, count)) for which, generator in both.items()}, count
 
     def _many(self, generator: Generator, count: int) -> Iterator[np.ndarray]:
-        ws, inputs = fixed_latents(generator, count)
+        ws, inputs = fixed_latents(generator, count, class_index=self.info.class_index)
         for start in range(0, count, MEASURED):
             self.job.check()
             some = slice(start, start + MEASURED)

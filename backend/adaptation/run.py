@@ -9,12 +9,8 @@ Source  Gal et al. 2021
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import math
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -22,14 +18,16 @@ import torch
 from torch import Tensor
 
 from ...stylegan2.networks import Generator
-from ..errors import NO_COLOURS, BadCheckpoint, BadRequest, NonFinite, OutOfMemory, is_out_of_memory
-from ..models.memory import MODELS
+from ..errors import NO_COLOURS, BadRequest, NonFinite
 from .aims import Pictures, find_aim
 from .clip import Clip, check_prompt, load_clip
+from .descent import Descent, damaged
+from .gradients import Gradients
 from .measures import Measures, measure
 from .methods import METHODS, make_tensors, whole_layers
 from .objective import Objective
 from .predict import plan
+from .resuming import NO_SOURCE, tensors_to_go_on_from, told_settings
 from .selection import select_layers
 from .settings import AdaptSettings
 from .stopping import Snapshot
@@ -37,18 +35,8 @@ from .style import Style, StyleInfo
 from .stylegan2 import StyleGAN2Subject
 from .subject import CodedSubject, Subject
 
-log = logging.getLogger(__name__)
-
 MEASURED_LATENTS = 16
 SHOWN_LATENTS = 4
-WARMUP = 20
-"""Iterations over which the learning rate rises: Adam's first steps are all of full length, whatever the gradient."""
-MAX_ROLLBACKS = 4
-MOMENTS = {"mean": "exp_avg", "square": "exp_avg_sq"}
-"""Adam's state by our names."""
-STATES = (*MOMENTS, "mask")
-NO_SOURCE = "the generator's own pictures"
-"""What a style names as its source where pictures alone are the target."""
 
 
 class Adaptation:
@@ -97,35 +85,41 @@ class Adaptation:
         self.objective = Objective(
             settings=settings, clips=self.clips, weights=weights, aims=self.aims, tile=self.subject.tile
         )
+        self.gradients = Gradients(self.subject, settings, self.objective)
         self._rng = torch.Generator().manual_seed(settings.seed)
-        self.learning_rate = settings.learning_rate or self.method.learning_rate
-        self.rollbacks = self.iterations = self._warmed = 0
-        self._freed, self._parts = False, 1  # what `_spare` has done
-        self.tensors = self.method.make(self.subject, settings, self._rng)
+        self.iterations = 0
+        rate = settings.learning_rate or self.method.learning_rate
+        begun = self.method.make(self.subject, settings, self._rng)
         if resume:
-            self._go_on_from(resume)
-        self._mask: dict[str, Tensor] = {}
-        self._train(self.tensors)
-        self._optimizer = self._fresh_optimizer()
+            begun = self._go_on_from(resume, rate)
+        self.descent = Descent(begun, learning_rate=rate, betas=self.method.betas)
         if resume and state:
             self._restore(state)
 
     def _subject(self) -> Subject:
         """The generator as a subject; one of StyleGAN2 is trained on the smallest pictures that the CLIPs need."""
+        s = self.settings
         if not isinstance(self.generator, Generator):
-            if self.settings.train_size or self.settings.tile or self.settings.checkpointing:
-                raise BadRequest("train_size, tile and checkpointing are for StyleGAN2 generators; leave them out.")
+            if s.train_size or s.tile or s.checkpointing or s.class_index is not None:
+                raise BadRequest(
+                    "train_size, tile, checkpointing and class_index are for StyleGAN2 generators; leave them out."
+                )
             return self.generator
         needed, size = max(clip.size for clip in self.clips), self.generator.config.resolution
         smallest = min(size, 1 << (needed - 1).bit_length())
-        train_px = self.settings.train_size or max(4, smallest)
-        return StyleGAN2Subject(self.generator, tile=self.settings.tile, train_px=train_px)
+        train_px = s.train_size or max(4, smallest)
+        return StyleGAN2Subject(self.generator, tile=s.tile, train_px=train_px, class_index=s.class_index)
 
     def _default_judge(self) -> Clip:
         """An encoder that does not train the style, where there is one that knows the prompts' words."""
         if any(clip.name != "builtin" for clip in self.clips):
             return self.clips[0]
         return load_clip("judge", str(self.clips[0].device))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What is trained, by name; see `style`."""
+        return self.descent.tensors
 
     @property
     def total(self) -> int:
@@ -137,85 +131,33 @@ class Adaptation:
         """The iteration after which only the largest offsets are left; 0 = all stay."""
         return round(self.total * 2 / 3) if self.settings.keep_share < 1 else 0
 
-    def _go_on_from(self, style: Style) -> None:
-        shapes = self.method.shapes(self.subject, self.settings)
-        there = {name: tuple(t.shape) for name, t in style.tensors.items()}
-        same = there.items() <= shapes.items() if self.method.selects else there == shapes
-        info, s = style.info, self.settings
-        asked = (s.method_name, s.source or NO_SOURCE, s.described_target(), self.subject.hash())
-        if (info.method, info.source, info.target, info.generator_hash) != asked or not same:
+    def _go_on_from(self, style: Style, rate: float) -> dict[str, Tensor]:
+        told = told_settings(self.settings, learning_rate=rate, judge=self.judge.name)
+        begun = tensors_to_go_on_from(style, self.subject, self.settings, told)
+        if style.info.iterations > self.total:
             raise BadRequest(
-                f"The style {info.name!r} was made with other settings ({info.method}: {info.source!r} to "
-                f"{info.target!r} on {info.generator!r}), so this run cannot go on from it; give those, or start anew."
+                f"The style {style.info.name!r} has {style.info.iterations:g} iterations already; ask for more of them."
             )
-        if style.info.iterations >= self.total:
-            raise BadRequest(
-                f"The style {style.info.name!r} has {style.info.iterations} iterations already; ask for more of them."
-            )
-        # in the order of a fresh run: sums over them are to have the same bits
-        begun = {name: style.tensors[name].detach().clone() for name in shapes if name in style.tensors}
-        self.tensors = {name: t.to(self.subject.device) for name, t in begun.items()}
         self.iterations = int(style.info.iterations)
         # Without the state: other random numbers than the first part had, and the same ones at every resumption.
         self._rng.manual_seed(self.settings.seed + 2**32 * self.iterations)
+        return begun
 
     def state(self) -> dict[str, Tensor]:
         """All that a step depends on beside the tensors, for a run that goes on later.
 
-        "rng"        bytes of the random generator
-        "counts"     int64 [steps of Adam, steps since the warm-up began, rollbacks]
-        "mean/P", "square/P", "mask/P"  of tensor P: Adam's two moments (where it trains now), what pruning left
+        "rng"   bytes of the random generator
+        others  of the descent (`Descent.state`)
         """
-        optimizer, kept = self._optimizer, {name: t for name, t in self.tensors.items() if t.requires_grad}
-        moments = optimizer.state if optimizer else {}
-        steps = max((int(entry["step"]) for entry in moments.values()), default=0)
-        state = {"rng": self._rng.get_state(), "counts": torch.tensor([steps, self._warmed, self.rollbacks])}
-        for kind, key in MOMENTS.items():
-            state |= {
-                f"{kind}/{n}": moments[t][key].clone() if t in moments else torch.zeros_like(t) for n, t in kept.items()
-            }
-        return state | {f"mask/{name}": mask.clone() for name, mask in self._mask.items()}
+        return {"rng": self._rng.get_state()} | self.descent.state()
 
     def _restore(self, state: Mapping[str, Tensor]) -> None:
         """Take up what `state` gave. Raises BadCheckpoint where it does not belong to these tensors."""
-        parts = {kind: {n[len(kind) + 1 :]: t for n, t in state.items() if n.startswith(f"{kind}/")} for kind in STATES}
-        shapes = {name: t.shape for name, t in self.tensors.items()}
+        self.descent.restore(state)
         try:
-            if not all(
-                t.shape == shapes[name] and t.isfinite().all() for part in parts.values() for name, t in part.items()
-            ):
-                raise ValueError("not the state of these tensors")
-            trained = parts["mean"].keys()
-            steps, self._warmed, self.rollbacks = (int(n) for n in state["counts"])
             self._rng.set_state(state["rng"])
-            self._train(trained)
-            optimizer = self._fresh_optimizer()
-            if optimizer:
-                for name in trained:
-                    moments = {key: parts[kind][name].to(self.subject.device) for kind, key in MOMENTS.items()}
-                    optimizer.state[self.tensors[name]] = {"step": torch.tensor(float(steps)), **moments}
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise BadCheckpoint(
-                "The state that the run was to go on from is damaged or another run's; start without --resume."
-            ) from error
-        self._optimizer, self._mask = optimizer, {n: t.to(self.subject.device) for n, t in parts["mask"].items()}
-        self.learning_rate /= 2**self.rollbacks
-
-    def _train(self, names: Collection[str]) -> None:
-        """Train the tensors of these names and no others."""
-        for name, tensor in self.tensors.items():
-            tensor.requires_grad_(name in names)
-
-    def _fresh_optimizer(self) -> torch.optim.Adam | None:
-        trained = [t for t in self.tensors.values() if t.requires_grad]
-        return torch.optim.Adam(trained, lr=self.learning_rate, betas=self.method.betas) if trained else None
-
-    def _autocast(self) -> torch.autocast:
-        """Mixed precision keeps what CLIP returns, directions and losses in float32."""
-        device = self.subject.device.type
-        able = device == "cuda" and torch.cuda.is_bf16_supported()
-        mixed = self.settings.precision == "mixed" or (self.settings.precision == "auto" and able)
-        return torch.autocast(device, dtype=torch.bfloat16, enabled=mixed)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise damaged() from error
 
     @torch.no_grad()
     def _pictures(self, tensors: dict[str, Tensor] | None, drawn: Any, *, full: bool = False) -> Tensor:
@@ -230,32 +172,17 @@ class Adaptation:
         return self.subject.draw(s.batch, self._rng, psi=s.psi, mixing=s.mixing)
 
     def step(self) -> dict[str, float]:
-        """One iteration. Returns {"loss", "direction"}, and "rollbacks" where there were any: a step that is not finite
-        is undone, and made again at half the rate.
+        """One iteration. Returns {"loss", "direction"}, and "rollbacks" where there were any (`Descent.step`).
 
-        Raises NonFinite after several such steps.
+        Raises  NonFinite, OutOfMemory
         """
-        if self.method.selects and (self._optimizer is None or self.iterations % self.settings.select_every == 0):
+        if self.method.selects and (not self.descent.begun or self.iterations % self.settings.select_every == 0):
             self._select()
-        for _ in range(MAX_ROLLBACKS):
-            kept = {name: t.detach().clone() for name, t in self.tensors.items()}
-            numbers = self._try_step()
-            if all(math.isfinite(v) for v in numbers.values()) and self._finite():
-                self.iterations += 1
-                self._warmed += 1
-                if self.iterations == self.pruned_at:
-                    self._prune()
-                return numbers | ({"rollbacks": float(self.rollbacks)} if self.rollbacks else {})
-            with torch.no_grad():
-                for name, t in self.tensors.items():
-                    t.copy_(kept[name])
-            self.rollbacks += 1
-            self.learning_rate /= 2
-            self._optimizer = self._fresh_optimizer()
-        raise NonFinite("The adaptation diverged; try a smaller learning rate, another method or another seed.")
-
-    def _finite(self) -> bool:
-        return all(bool(torch.isfinite(t).all()) for t in self.tensors.values())
+        numbers = self.descent.step(lambda: self.gradients(self.tensors, self._rng))
+        self.iterations += 1
+        if self.iterations == self.pruned_at:
+            self.descent.prune(self.settings.keep_share)
+        return numbers
 
     def _select(self) -> None:
         """Choose the layers to train now; what others have learnt stays."""
@@ -263,93 +190,18 @@ class Adaptation:
             cast(CodedSubject, self.subject), self.settings, self.clips, self.objective.weights, self.aims,
             self.tensors, self._rng,
         )  # fmt: skip
-        shapes = whole_layers(self.subject, layers)
-        new = {name: shape for name, shape in shapes.items() if name not in self.tensors}
+        trained = whole_layers(self.subject, layers)
+        new = {name: shape for name, shape in trained.items() if name not in self.tensors}
         there = self.tensors | make_tensors(new, self.subject.device, self._rng)
-        self.tensors = {name: there[name] for name in self.method.shapes(self.subject, self.settings) if name in there}
-        before = {name for name, t in self.tensors.items() if t.requires_grad}
-        self._train(shapes)
-        if before != set(shapes):
-            self._optimizer = self._fresh_optimizer()
-
-    def _backward(self, rng: torch.Generator) -> dict[str, float]:
-        """The gradients of one batch, in the tensors; where the device runs out of memory, in a way that needs less.
-
-        Raises  OutOfMemory where nothing helps
-        """
-        before = rng.get_state()
-        while True:
-            try:
-                return self._gradients(rng)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-            # Outside the handler: the error's frames hold the activations.
-            rng.set_state(before)
-            self._spare()
-
-    def _gradients(self, rng: torch.Generator) -> dict[str, float]:
-        s, told = self.settings, {"loss": 0.0, "direction": 0.0}
-        for tensor in self.tensors.values():
-            tensor.grad = None
-        drawn = self.subject.draw(s.batch, rng, psi=s.psi, mixing=s.mixing)
-        size = -(-s.batch // self._parts)
-        for first in range(0, s.batch, size):
-            part = drawn if size == s.batch else self.subject.some(drawn, slice(first, first + size))
-            share = min(size, s.batch - first) / s.batch
-            with self._autocast():
-                source, adapted = self.subject.pair(part, self.tensors)
-                loss, direction = self.objective(source.float(), adapted.float(), self.tensors, rng)
-            (loss if share == 1 else loss * share).backward()
-            told = {"loss": told["loss"] + share * loss.item(), "direction": told["direction"] + share * direction}
-        return told
-
-    def _spare(self) -> None:
-        """After a step ran out of memory: let other models go; compute activations twice, which changes no bit; at last
-        take the batch in parts, in which pictures are compared with fewer others. Raises OutOfMemory at the end."""
-        for tensor in self.tensors.values():
-            tensor.grad = None
-        if not self._freed:
-            self._freed = True
-        elif isinstance(self.subject, StyleGAN2Subject) and not self.subject.checkpointing:
-            self.subject.checkpointing = True
-            log.warning("out of memory: going on with activations that are computed twice")
-        elif self._parts < self.settings.batch:
-            self._parts = min(2 * self._parts, self.settings.batch)
-            log.warning("out of memory: going on with the batch in %d parts", self._parts)
-        else:
-            raise OutOfMemory(
-                "The device has too little memory for this adaptation, even for one picture at a time; use a smaller "
-                "--train-size or a smaller CLIP, or close other programs."
-            )
-        MODELS.free()
-
-    def _try_step(self) -> dict[str, float]:
-        assert self._optimizer is not None  # whatever selects has selected by now
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate * min(1.0, (self._warmed + 1) / WARMUP)
-        numbers = self._backward(self._rng)
-        self._optimizer.step()
-        with torch.no_grad():
-            for name, mask in self._mask.items():
-                self.tensors[name].mul_(mask)
-        return numbers
-
-    @torch.no_grad()
-    def _prune(self) -> None:
-        """Keep the largest share of the offsets; the others are 0 from now on."""
-        sizes = torch.cat([t.abs().flatten() for t in self.tensors.values()])
-        least = sizes.topk(max(1, round(self.settings.keep_share * len(sizes)))).values[-1]
-        self._mask = {name: (t.abs() >= least).to(t) for name, t in self.tensors.items()}
-        for name, mask in self._mask.items():
-            self.tensors[name].mul_(mask)
+        shapes = self.method.shapes(self.subject, self.settings)
+        self.descent.change({name: there[name] for name in shapes if name in there}, trained)
 
     def rehearse(self) -> float:
         """Seconds of one step, of which nothing stays. The first step of a process is slower than the others."""
-        if self.method.selects and self._optimizer is None:
+        if self.method.selects and not self.descent.begun:
             self._select()
         began_s = time.monotonic()
-        self._backward(torch.Generator().manual_seed(self.settings.seed))
+        self.gradients(self.tensors, torch.Generator().manual_seed(self.settings.seed))
         return time.monotonic() - began_s
 
     @torch.no_grad()
@@ -386,17 +238,9 @@ class Adaptation:
             seed=s.seed,
             clips=tuple(clip.name for clip in self.clips),
             measures=snapshot.measures.as_dict(),
-            settings=self._provenance(),
+            settings=told_settings(
+                s, learning_rate=self.descent.learning_rate, judge=self.judge.name, rollbacks=self.descent.rollbacks
+            ),
         )
         half = self.preview(snapshot.tensors)
         return Style(info=info, tensors=snapshot.tensors, thumbnail=half[half.shape[0] // 2 :, : half.shape[0]])
-
-    def _provenance(self) -> dict[str, Any]:
-        """Every setting; pictures by what is in them, since a style holds no path."""
-        s = self.settings
-        told = asdict(s) | {"learning_rate": self.learning_rate, "judge": self.judge.name}
-        for name in ("images", "source_images"):
-            told[name] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in getattr(s, name)]
-        if self.rollbacks:
-            told["rollbacks"] = self.rollbacks
-        return told

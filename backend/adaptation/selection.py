@@ -29,8 +29,7 @@ RATE = 0.01
 
 def how_many(subject: Subject, settings: AdaptSettings) -> int:
     """How many convolutions train: two thirds where the settings do not say."""
-    count = len(convolutions(subject))
-    return min(count, settings.top_layers or max(1, round(count * 2 / 3)))
+    return settings.top_layers or max(1, round(len(convolutions(subject)) * 2 / 3))
 
 
 def chosen_by_codes(subject: Subject, moved: Tensor, k: int) -> list[Layer]:

@@ -56,6 +56,7 @@ class AdaptSettings:
     diversity_floor   "auto" goes back to the best snapshot that keeps this share of the source's diversity
     preview_every     iterations between previews; 0 = none
     tile              padding of both generators; None = as the generator was trained
+    class_index       of a generator that has classes, the one that is trained on; None = all of them
     train_size        side of the pictures trained on, in pixels; None = the smallest that the CLIPs need
     precision         "mixed" = 16 bits where that is safe; "auto" = mixed on a CUDA device, else float32
     checkpointing     activations are computed twice instead of kept; None = where memory is short
@@ -94,6 +95,7 @@ class AdaptSettings:
     diversity_floor: float = 0.7
     preview_every: int = 10
     tile: str | None = None
+    class_index: int | None = None
     train_size: int | None = None
     precision: str = "auto"
     checkpointing: bool | None = None
@@ -208,6 +210,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "preview_every": (0, 100_000),
     "learning_rate": (1e-7, 10),
     "train_size": (4, 65536),
+    "class_index": (0, 2**31),
 }
 
 

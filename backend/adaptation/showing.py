@@ -11,9 +11,9 @@ from .measures import fixed_latents
 
 
 @torch.no_grad()
-def fixed_pictures(generator: Generator, count: int, tile: str | None = None) -> Tensor:
+def fixed_pictures(generator: Generator, count: int, tile: str | None = None, class_index: int | None = None) -> Tensor:
     """The first `count` fixed latents' pictures, [count, 3, R, R], one at a time; tile None = as it was trained."""
-    ws, inputs = fixed_latents(generator, count)
+    ws, inputs = fixed_latents(generator, count, class_index=class_index)
     return torch.cat([generator(ws[n : n + 1], inputs.items(slice(n, n + 1)), tile=tile) for n in range(count)])
 
 
@@ -23,9 +23,9 @@ def as_bytes(images: Tensor) -> np.ndarray:
     return ((shown.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def thumbnail(generator: Generator, tile: str | None = None) -> np.ndarray:
+def thumbnail(generator: Generator, tile: str | None = None, class_index: int | None = None) -> np.ndarray:
     """uint8 [h, w, 3] of the first fixed latent, at most 256 px."""
-    image = fixed_pictures(generator, 1, tile)
+    image = fixed_pictures(generator, 1, tile, class_index)
     step = max(1, image.shape[-1] // 256)
     if step > 1:
         image = torch.nn.functional.avg_pool2d(image, step)

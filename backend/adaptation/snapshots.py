@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,7 +24,7 @@ from torch import Tensor
 from ..errors import BadRequest, Damaged
 from ..models.headers import FileHeader, check_digest, read_header
 from ..models.snapshot_index import FORMAT, METADATA_KEY, index_of
-from .style import DOWN, UP, check_finite, check_layout, write_tensors
+from .style import DOWN, UP, check_finite, check_layout, writing_tensors
 
 if TYPE_CHECKING:
     from .adapt import Snapshot
@@ -34,7 +35,13 @@ ROOM_BYTES = 256 * 2**20
 and again, always keeping the last and the one that became the style."""
 
 
-def save_snapshots(
+def save_snapshots(path: Path, run: str, snapshots: Sequence[Snapshot], **more: Any) -> None:
+    """Write the file, whole or not at all; see `saving_snapshots`."""
+    with saving_snapshots(path, run, snapshots, **more):
+        pass
+
+
+def saving_snapshots(
     path: Path,
     run: str,
     snapshots: Sequence[Snapshot],
@@ -42,8 +49,9 @@ def save_snapshots(
     chosen: float | None = None,
     history: Mapping[str, Sequence[float]] | None = None,
     state: Mapping[str, Tensor] | None = None,
-) -> None:
-    """Write the file, whole or not at all; what is over ROOM_BYTES is thinned out, but never `chosen` and the last."""
+) -> AbstractContextManager[None]:
+    """The file is written at the beginning of the block and appears at its end (`style.writing_tensors`). What is over
+    ROOM_BYTES is thinned out, but never `chosen` and the last."""
     kept = thin(snapshots, ROOM_BYTES, chosen)
     tensors = {f"{s.iterations}/{name}": t for s in kept for name, t in s.tensors.items()}
     tensors |= {STATE + name: t for name, t in (state or {}).items()}
@@ -53,7 +61,7 @@ def save_snapshots(
         "snapshots": [{"iterations": s.iterations, "measures": s.measures.as_dict()} for s in kept],
         "history": {name: [round(float(v), 5) for v in values] for name, values in (history or {}).items()},
     }
-    write_tensors(path, tensors, METADATA_KEY, json.dumps(about, sort_keys=True))
+    return writing_tensors(path, tensors, METADATA_KEY, json.dumps(about, sort_keys=True))
 
 
 def thin(snapshots: Sequence[Snapshot], room_bytes: int, chosen: float | None = None) -> list[Snapshot]:

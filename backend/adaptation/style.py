@@ -11,7 +11,8 @@ import copy
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -59,10 +60,15 @@ class Style:
 
     def save(self, path: Path | str) -> None:
         """Write the file, whole or not at all."""
+        with self.saving(Path(path)):
+            pass
+
+    def saving(self, path: Path) -> AbstractContextManager[None]:
+        """The file is written at the beginning of the block and appears at its end (`writing_tensors`)."""
         tensors = self.tensors | {MAPPER + name: tensor for name, tensor in self.mapper.items()}
         if self.thumbnail is not None:
             tensors[THUMBNAIL] = torch.from_numpy(np.ascontiguousarray(self.thumbnail))
-        write_tensors(Path(path), tensors, METADATA_KEY, self.info.to_json())
+        return writing_tensors(path, tensors, METADATA_KEY, self.info.to_json())
 
     @classmethod
     def load(cls, path: Path | str) -> Style:
@@ -89,8 +95,13 @@ class Style:
         return read_info(Path(path))
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], key: str, about: str) -> None:
-    """A safetensors file, whole or not at all. about: JSON, kept under the metadata `key`, with the tensors' digest."""
+@contextmanager
+def writing_tensors(path: Path, tensors: Mapping[str, Tensor], key: str, about: str) -> Iterator[None]:
+    """A safetensors file, whole or not at all: all of it is on the disk, under another name, when the block begins, and
+    takes its name at the end. So two files can appear together, or none of them where the disk is full.
+
+    about   JSON, kept under the metadata `key`, with the tensors' digest
+    """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     check_ordinary(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -99,6 +110,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], key: str, about: st
             file.write(with_digest(save(plain, {key: about}), key))
             file.flush()
             os.fsync(file.fileno())  # a power cut, too, leaves the old file or the new one
+        yield
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

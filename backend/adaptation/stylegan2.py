@@ -44,16 +44,23 @@ class StyleGAN2Subject:
     tile           padding; None = as it was trained
     train_px       side of the pictures trained on: the sum of the colours up to there; None = the full size
     checkpointing  keep no activations but those between blocks
+    class_index    of a conditional generator, the only class that is drawn; None = all
     Raises         BadRequest for a size that the generator does not pass through
     """
 
     def __init__(
-        self, generator: Generator, *, tile: str | None = None, train_px: int | None = None, checkpointing: bool = False
+        self,
+        generator: Generator,
+        *,
+        tile: str | None = None,
+        train_px: int | None = None,
+        checkpointing: bool = False,
+        class_index: int | None = None,
     ) -> None:
         self.generator = generator.eval().requires_grad_(False)
         config = generator.config
         self.tile = tile or config.tile
-        self.checkpointing = checkpointing
+        self.checkpointing, self.class_index = checkpointing, class_index
         self.base: tuple[str, ...] = (f"{PREFIX}b4.const",)
         self.codes = config.num_ws
         sizes = [4 << k for k in range(config.blocks)]
@@ -108,14 +115,10 @@ class StyleGAN2Subject:
         return Drawn(ws, sample_inputs(config, n, generator=rng).to(self.device))
 
     def _labels(self, n: int, rng: torch.Generator) -> Tensor | None:
-        c_dim = self.generator.config.c_dim
-        if not c_dim:
-            return None
-        chosen = torch.randint(c_dim, (n,), generator=rng)
-        return torch.nn.functional.one_hot(chosen, c_dim).float().to(self.device)
+        return self.generator.labels(drawn_classes(self.generator, n, rng, self.class_index))
 
     def fixed(self, n: int) -> Drawn:
-        return Drawn(*fixed_latents(self.generator, n))
+        return Drawn(*fixed_latents(self.generator, n, class_index=self.class_index))
 
     def some(self, drawn: Drawn, chosen: slice) -> Drawn:
         return Drawn(drawn.ws[chosen], drawn.inputs.items(chosen))
@@ -185,6 +188,16 @@ class StyleGAN2Subject:
             maps.append(4 * layer.c_out * layer.resolution**2)
         kept = sum(maps) + WORKING_MAPS * max(maps)
         return Cost(shared_gmac=shared / 1e9, trained_gmac=trained / 1e9, kept_bytes=kept)
+
+
+def drawn_classes(
+    generator: Generator, n: int, rng: torch.Generator, class_index: int | None = None
+) -> list[int | None]:
+    """The one that is given, or any of a conditional generator's, n times."""
+    c_dim = generator.config.c_dim
+    if class_index is not None or not c_dim:
+        return [class_index] * n
+    return torch.randint(c_dim, (n,), generator=rng).tolist()
 
 
 def _block(name: str) -> int:

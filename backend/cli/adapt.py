@@ -8,7 +8,7 @@ from typing import Any
 
 from . import values
 from .console import Console
-from .inprocess import call
+from .inprocess import call, tell_warnings
 from .options import UsageError, add_common, add_generator
 
 METHODS = ("auto", "lowrank", "style", "layers", "full")  # adaptation.settings has them too, beside torch
@@ -27,7 +27,7 @@ SENT = (
         "precision",
         "checkpointing",
     ),
-    *("deterministic", "image_weight"),
+    *("deterministic", "image_weight", "class_index"),
 )
 """Options that go into the request under their own names; one that is not given is left to the handler."""
 
@@ -125,6 +125,10 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tile", choices=("none", "x", "y", "xy"), help="edges that meet (default: as it was trained)")
     parser.add_argument(
+        "--class", type=values.whole, metavar="N", dest="class_index",
+        help="train on one class, of a generator that has classes (default: on all)",
+    )  # fmt: skip
+    parser.add_argument(
         "--train-size", type=values.count, metavar="PX", help="pictures trained on (default: what the CLIPs need)"
     )
     parser.add_argument("--precision", choices=("auto", "float32", "mixed"), help="mixed: 16 bits where that is safe")
@@ -150,13 +154,15 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         params["report"] = str(args.report.absolute())
     title = f"{args.source} -> {params['name']}" if args.source else params["name"]
     value = call(args, console, "adapt", params, title=title)
+    tell_warnings(value, console)
     style = value["style"]
     console.say(f"The style {style['name']!r} is ready ({style['bytes']:,} bytes, {value['seconds']:.1f} s).")
     for measure, score in style["measures"].items():
         console.say(f"  {measure}: {score:.3f}")
     if args.report:
         console.say(f"Report: {value['file']}")
-    console.say(f"Use it: latent-loom generate --style {style['name']} --out textures")
+    of_class = "" if args.class_index is None else f" --class {args.class_index}"
+    console.say(f"Use it: latent-loom generate --style {style['name']}{of_class} --out textures")
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import BadRequest
 from . import values
 from .console import Console, UnfinishedError
-from .inprocess import call
+from .inprocess import call, tell_warnings
 from .options import UsageError, add_common
 from .textures import counted
 
@@ -73,6 +73,7 @@ def _look(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def _tell_made(args: argparse.Namespace, value: dict[str, Any], console: Console) -> dict[str, Any]:
+    tell_warnings(value, console)
     failed = value["failed"]
     for entry in failed:
         many = f" ({entry['count']} textures)" if entry["count"] > 1 else ""

@@ -124,7 +124,9 @@ class Work:
         source, target = PROMPTS[self.best_style]
         params = {"generator": self.generator, "source": source, "target": target, "name": "cancelled"}
         with self.report.part("cancel an adaptation") as part:
-            number = self.client.send("adapt", params | {"iterations": MANY_STEPS, "seed": self.seed})
+            # An earlier demo may have left its own behind.
+            params_now = {"iterations": MANY_STEPS, "seed": self.seed, "overwrite": True}
+            number = self.client.send("adapt", params | params_now)
             first = self._await_step(number, 0)
             second = self._await_step(number, first.done)
             step_s = (second.at - first.at) / (second.done - first.done)

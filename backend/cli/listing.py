@@ -41,6 +41,8 @@ def run_models(args: argparse.Namespace, console: Console) -> dict[str, Any]:
             f"{generator['name']:<24} generator  {generator['resolution']:>5} px  "
             f"{generator['parameters']:>12,} parameters{'  built-in' if generator['builtin'] else ''}"
         )
+        if generator["classes"]:
+            console.say(f"  classes: 0 to {generator['classes'] - 1}; choose with --class N")
         if generator["kinds"]:
             told = f"seeds show: {', '.join(generator['kinds'])}"
             console.say(textwrap.fill(told, width=100, initial_indent="  ", subsequent_indent="    "))

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import values
 from .console import Console
-from .inprocess import call
+from .inprocess import call, tell_warnings
 from .options import add_common
 
 OPTIONS = ("generator", "target", "iterations", "seed", "batch", "learning_rate", "diversity_floor")
@@ -33,6 +33,7 @@ def add(actions) -> None:
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     params = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
     value = call(args, console, "mine_style", {"name": args.name, **params}, title=f"mining {args.name}")
+    tell_warnings(value, console)
     measures = value["style"]["measures"]
     console.say(
         f"With the mapper the samples' quality is {measures['mined_quality']:.3f}, without it "

@@ -105,6 +105,10 @@ def _add_variation(parser: argparse.ArgumentParser, walk: bool) -> None:
         help="move along an edit direction, like d0:2 or d3-fine:-1 (see `latent-loom directions`); may be repeated",
     )  # fmt: skip
     parser.add_argument(
+        "--class", type=values.whole, metavar="N", dest="class_index",
+        help="which class, of a generator that has classes (default: 0, the first)",
+    )  # fmt: skip
+    parser.add_argument(
         "--noise",
         choices=("fixed", "none", "animated") if walk else ("fixed", "none"),
         help="fine detail (default: fixed)" + ("; animated flows round once in the walk" if walk else ""),
@@ -130,6 +134,7 @@ def look_params(args: argparse.Namespace) -> dict:
         "cutoff": args.cutoff,
         "mix": args.mix,
         "directions": args.directions,
+        "class_index": args.class_index,
         "noise": args.noise,
         "noise_seed": args.noise_seed,
         "noise_strength": args.noise_strength,

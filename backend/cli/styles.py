@@ -95,12 +95,21 @@ def run_show(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         if field == "fits":
             entry = ", ".join(f"{fit['generator']} ({fit['relation']})" for fit in entry)
         elif field in ("measures", "settings"):
-            entry = ", ".join(f"{name} {value}" for name, value in entry.items())
+            entry = ", ".join(f"{name} {_shown(value)}" for name, value in entry.items())
         elif field in ("snapshots", "clips"):
-            entry = ", ".join(map(str, entry))
+            entry = _shown(entry)
         if field != "points":
             console.say(f"{field:<15} {entry}")
     return {"style": style}
+
+
+def _shown(value: Any) -> str:
+    """A setting as people write it."""
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {_shown(entry)}" for name, entry in value.items()) + ")"
+    if isinstance(value, list):
+        return " ".join(map(_shown, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def run_rename(args: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -127,6 +136,8 @@ def run_snapshots(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         console.say(
             "  ".join([f"{point['iterations']:>10}", *(f"{point['measures'][n]:>10.3f}" for n in names)]) + here
         )
+    if style["iterations"] not in style["snapshots"]:
+        console.say(f"The style itself lies between two of them, at {style['iterations']:g}.")
     console.say(f"Use one: --style {args.name}@{style['points'][0]['iterations']}")
     return {"name": args.name, "iterations": style["iterations"], "snapshots": style["points"]}
 

@@ -15,7 +15,7 @@ REPEAT_SHOWS = 0.5
 """From this repeat score on the eye sees the repetition."""
 
 
-KEPT = ("generator", "psi", "cutoff", "mix", "directions", "noise_seed")
+KEPT = ("generator", "psi", "cutoff", "mix", "directions", "class_index", "noise_seed")
 """What of a texture's look is kept with it; styles, noise and the rest are chosen anew whenever it is used."""
 
 

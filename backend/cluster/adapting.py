@@ -93,7 +93,7 @@ class Styles:
 
     def _files(self, params: Mapping[str, Any]) -> Files:
         """Generator, own CLIPs, and where the run goes on: what there is of it."""
-        from ..service.handlers.adaptation import PARTIAL
+        from ..service.handlers.adaptation import partial_name
 
         generator, name = params.get("generator", "builtin"), params["name"]
         files: Files = {generator_file(generator): self.store.generator_path(generator)}
@@ -103,7 +103,7 @@ class Styles:
             folder = clip_folder(self.store.root, clip)
             files |= {p.relative_to(self.store.root).as_posix(): p for p in folder.rglob("*") if p.is_file()}
         if params.get("resume"):
-            for style in (name, name[: 64 - len(PARTIAL)] + PARTIAL):
+            for style in (name, partial_name(name)):
                 try:
                     path = self.store.library.path(style)
                 except NotFound:
@@ -119,13 +119,13 @@ class Styles:
 
     def _add(self, name: str, made: Mapping[str, bytes]) -> None:
         """Snapshots before the style, as the library does; then what only an unfinished run had goes."""
-        from ..service.handlers.adaptation import PARTIAL
+        from ..service.handlers.adaptation import partial_name
 
         folder = self.store.library.folder
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(made, key=lambda path: ".snapshots." not in path):
             write_atomic(folder / Path(path).name, made[path])
-        partial = name[: 64 - len(PARTIAL)] + PARTIAL
+        partial = partial_name(name)
         if f"styles/{name}.safetensors" in made and f"styles/{partial}.safetensors" not in made:
             for left in folder.glob(f"{partial}.*safetensors"):
                 left.unlink(missing_ok=True)

@@ -88,7 +88,7 @@ def make_style(
     import ray
 
     from ..errors import Cancelled
-    from ..service.handlers.adaptation import PARTIAL, adapt
+    from ..service.handlers.adaptation import adapt, partial_name
     from ..service.handlers.context import Context
 
     began = _begin(site, placed, threads=threads)
@@ -110,7 +110,7 @@ def make_style(
         except Cancelled as error:
             stopped = str(error)
     made: dict[str, bytes] = {}
-    for style in (name, name[: 64 - len(PARTIAL)] + PARTIAL):
+    for style in (name, partial_name(name)):
         for path in (root / "styles").glob(f"{style}.*safetensors"):
             made[f"styles/{path.name}"] = path.read_bytes()
     return made, stopped

@@ -42,14 +42,14 @@ def stamp(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_size
 
 
-def writing(path: Path, action: Callable[[], object]) -> None:
-    """Do `action`; what the disk refuses becomes CannotWrite, about `path`."""
+def writing(path: Path, action: Callable[[], T], *, elsewhere: str = "data folder") -> T:
+    """Do `action`; what the disk refuses becomes CannotWrite, about `path`. elsewhere: what else could be chosen."""
     try:
-        action()
+        return action()
     except OSError as error:
         raise CannotWrite(
             f"Cannot write {path.name!r} in {str(path.parent)!r} ({error.strerror or error}); free some space or "
-            "choose another data folder."
+            f"choose another {elsewhere}."
         ) from error
 
 

@@ -53,7 +53,8 @@ HASH_KEY = "hash"
 class GeneratorEntry:
     """One generator on disk; `broken` says in a sentence why it cannot be used (then the rest is empty).
 
-    kinds  names of the kinds of picture that its seeds fall into (`latents.kind_of`); () = it knows none
+    kinds    names of the kinds of picture that its seeds fall into (`latents.kind_of`); () = it knows none
+    classes  of a conditional generator; 0 = it has none
     """
 
     name: str
@@ -65,6 +66,7 @@ class GeneratorEntry:
     tile: str = "none"
     hash: str = ""
     kinds: tuple[str, ...] = ()
+    classes: int = 0
     broken: str | None = None
 
 
@@ -293,6 +295,7 @@ class Store:
                 tile=header.config.tile,
                 hash=self.generator_hash(name),
                 kinds=kind_names(header),
+                classes=header.config.c_dim,
             )
         except (CheckpointError, BadCheckpoint, NotFound, OSError) as error:
             return GeneratorEntry(**{"bytes": 0, **common}, broken=sentence(error))

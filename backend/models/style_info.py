@@ -61,6 +61,12 @@ class StyleInfo:
         return json.dumps({"format": FORMAT} | asdict(self), sort_keys=True)
 
     @property
+    def class_index(self) -> int | None:
+        """The class that it was trained on, where its generator has classes; None = all of them."""
+        found = self.settings.get("class_index")
+        return found if type(found) is int else None
+
+    @property
     def run(self) -> str:
         """Names the run that made it, sha256 hex: the same for all its snapshots, whatever the style is called."""
         settings = {name: value for name, value in self.settings.items() if name not in ADDED_LATER}

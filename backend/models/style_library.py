@@ -62,6 +62,17 @@ class StyleLibrary:
         """The file of the style with that plain name. Raises NotFound, BadRequest."""
         return style_path(self.folder, name, self.builtin)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a style of that plain name, of the user's own. Raises BadRequest."""
+        return (self.folder / f"{check_name(name)}{SUFFIX}").exists()
+
+    def own_path(self, name: str) -> Path:
+        """The file of a style that may be changed. Raises NotFound; BadRequest for one that came with the program."""
+        path = self.path(name)
+        if path.parent == self.builtin:
+            raise BadRequest(f"The style {name!r} came with the program and stays as it is; make one of another name.")
+        return path
+
     def info(self, name: str) -> StyleInfo:
         """The provenance of a style by its plain name. Raises NotFound, BadRequest, BadCheckpoint."""
         return read_info(self.path(name))
@@ -124,33 +135,43 @@ class StyleLibrary:
     ) -> Path:
         """Save `style`, and the snapshots of its run, under the name in its provenance.
 
-        history, state  see `snapshots.save_snapshots`
+        history, state  see `snapshots.saving_snapshots`
         Raises  AlreadyExists, BadRequest, CannotWrite
         """
         name, path = style.info.name, self._new_path(style.info.name, overwrite)
         beside = self._beside(name)
-        if snapshots:
-            info = style.info
-            writing(
-                beside,
-                lambda: shots.save_snapshots(
-                    beside, info.run, snapshots, chosen=info.iterations, history=history, state=state
-                ),
-            )
-        # The style comes last: until it is there, nobody takes the new snapshots for the old style's (`run` differs).
-        writing(path, lambda: style.save(path))
+        info = style.info
+
+        def save() -> None:
+            # Both are on the disk before either takes its name: a full disk takes neither the old style nor its
+            # snapshots. The style, entered first, appears last: until it is there, nobody takes new snapshots for the
+            # old style's (`run` differs).
+            with contextlib.ExitStack() as files:
+                files.enter_context(style.saving(path))
+                if snapshots:
+                    kept = shots.saving_snapshots(
+                        beside, info.run, snapshots, chosen=info.iterations, history=history, state=state
+                    )
+                    files.enter_context(kept)
+
+        writing(path, save)
         if not snapshots:
             writing(beside, lambda: beside.unlink(missing_ok=True))
         return path
 
     def delete(self, name: str) -> None:
-        path, beside = self._own_path(name), self._beside(name)
+        path, beside = self.own_path(name), self._beside(name)
         writing(path, path.unlink)
         writing(beside, lambda: beside.unlink(missing_ok=True))
 
     def rename(self, old: str, new: str) -> Path:
         """Give the style `old` the name `new`, in its file too. Raises AlreadyExists, NotFound, BadRequest."""
-        source, target = self._own_path(old), self._new_path(new, overwrite=False)
+        source = self.own_path(old)
+        if self.has(new):
+            raise AlreadyExists(
+                f"There is a style called {new!r} already; choose another name, or delete that one first."
+            )
+        target = self._new_path(new, overwrite=True)
         style = self.style(old).renamed(new)
         beside, there = self._beside(old), self._beside(new)
         writing(target, lambda: style.save(target))
@@ -163,7 +184,7 @@ class StyleLibrary:
 
     def rewrite(self, style: Style) -> None:
         """Save a style that is there, with something added; its snapshots stay. Raises NotFound, CannotWrite."""
-        path = self._own_path(style.info.name)
+        path = self.own_path(style.info.name)
         writing(path, lambda: style.save(path))
 
     def choose(self, name: str, iterations: float, thumbnail: np.ndarray | None = None) -> Style:
@@ -178,13 +199,6 @@ class StyleLibrary:
         return style
 
     # Inside
-
-    def _own_path(self, name: str) -> Path:
-        """The file of a style that may be changed. Raises BadRequest for one that came with the program."""
-        path = self.path(name)
-        if path.parent == self.builtin:
-            raise BadRequest(f"The style {name!r} came with the program and stays as it is; make one of another name.")
-        return path
 
     def _beside(self, name: str) -> Path:
         return snapshots_path(self.folder / f"{check_name(name)}{SUFFIX}")

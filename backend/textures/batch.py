@@ -29,6 +29,7 @@ SPELLINGS = {
     "cutoff": spelling.whole,
     "mix": spelling.mixes,
     "directions": spelling.directions,
+    "class_index": spelling.whole,
     "noise": spelling.text,
     "noise_seed": spelling.whole,
     "noise_strength": spelling.numbers,
@@ -43,7 +44,10 @@ SPELLINGS = {
 }
 SEVERAL = {"generators": "generator", "sizes": "size", "formats": "format", "each": "style"}
 """Keys with a list, of which an item is made once with each: `sizes = ["512x512", "1024x1024"]`."""
-SYNONYMS = {"texture": "textures", "styles": "style", "seed": "seeds", "direction": "directions"}
+SYNONYMS = {
+    **{"texture": "textures", "styles": "style", "seed": "seeds", "direction": "directions"},
+    "class": "class_index",
+}
 DEFAULT_KEYS = (*SPELLINGS, *SEVERAL, "naming")
 ITEM_KEYS = (*DEFAULT_KEYS, "name", "record")
 

@@ -196,9 +196,12 @@ def picture_record(look: Look, origin: dict[str, Any], seed: Source, which: str)
     return record
 
 
-def texture(generator: Generator, seed: int, *, size: tuple[int, int], tile: str, psi: float) -> np.ndarray:
+def texture(
+    generator: Generator, seed: int, *, size: tuple[int, int], tile: str, psi: float, class_index: int | None = None
+) -> np.ndarray:
     """The texture of `seed`: uint8 [H, W, 3], top row first. `size` is (width, height)."""
-    return texture_from_w(generator, seed_to_ws(generator, seed, psi=psi), seed, size=size, tile=tile)
+    ws = seed_to_ws(generator, seed, psi=psi, class_index=class_index)
+    return texture_from_w(generator, ws, seed, size=size, tile=tile)
 
 
 def texture_from_w(

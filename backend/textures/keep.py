@@ -27,7 +27,7 @@ class KeepSettings:
 
     name        what it is called from now on
     overwrite   replace another texture of that name
-    psi, cutoff, mix, directions, noise_seed   see `variation.Variation`
+    psi, cutoff, mix, directions, class_index, noise_seed   see `variation.Variation`
     """
 
     seed: int
@@ -37,6 +37,7 @@ class KeepSettings:
     cutoff: int | None = None
     mix: tuple[tuple[int, int], ...] = ()
     directions: tuple[tuple[str, float], ...] = ()
+    class_index: int | None = None
     noise_seed: int | None = None
     overwrite: bool = False
 

@@ -29,7 +29,7 @@ class Look(Variation):
     size       (width, height) in pixels, 16..8192 each
     tile       axes on which the picture is seamless: none | x (along the width) | y | xy
     mine       how far the styles' mappers pull samples to what fits the styles best: 0 = not, 1 = as trained
-    psi, cutoff, mix, directions, noise, noise_seed, noise_strength   see `variation.Variation`
+    psi, cutoff, mix, directions, class_index, noise, noise_seed, noise_strength   see `variation.Variation`
     maps       color, height, normal, roughness, ao, orm
     format     of the colour picture: png | png16 | exr | jpeg | webp; the other maps are always PNG
     material, relief, normal, roughness   see `pbr.PbrSettings`

@@ -28,6 +28,7 @@ class Variation:
     directions      (name, amount) pairs: d0, d1, ... as `stylegan2.directions` finds them, `d0-coarse`, `-middle` or
                     `-fine` for those of some layers; amount 1 = one standard deviation
     noise           fixed | none | animated (in walks: goes round once in the walk)
+    class_index     which class, of a generator that has them; None = the first one
     noise_seed      seed of the noise and, where the generator takes them, of the input map and the places of its
                     constant; None = the picture's own. One seed for many pictures: they share their layout
     noise_strength  factors of the noise, one for each convolution from coarse to fine; the last holds for the rest
@@ -37,6 +38,7 @@ class Variation:
     cutoff: int | None = None
     mix: tuple[tuple[int, int], ...] = ()
     directions: tuple[tuple[str, float], ...] = ()
+    class_index: int | None = None
     noise: str = "fixed"
     noise_seed: int | None = None
     noise_strength: tuple[float, ...] = (1.0,)
@@ -46,6 +48,8 @@ class Variation:
             raise BadRequest(f"The truncation psi is {self.psi}; give a number from -2 to 2 (0.8 is usual).")
         if self.cutoff is not None and self.cutoff < 0:
             raise BadRequest(f"The cutoff is {self.cutoff}; give the number of layers that are truncated, 0 or more.")
+        if self.class_index is not None and self.class_index < 0:
+            raise BadRequest(f"The class is {self.class_index}; give its number, from 0 on.")
         if self.noise not in NOISES:
             raise BadRequest(f"There is no noise {self.noise!r}; choose from {', '.join(NOISES)}.")
         if len(self.mix) > MOST_MIXED or len(self.directions) > MOST_DIRECTIONS:

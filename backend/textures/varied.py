@@ -28,17 +28,21 @@ def group_layers(config: GeneratorConfig, group: str) -> tuple[int, ...]:
     return layers
 
 
-def z_to_ws(generator: Generator, z: Tensor, *, psi: float, cutoff: int | None = None) -> Tensor:
-    """z [1, z_dim] -> truncated latents [1, L, w_dim] on the generator's device. Classes: the first one."""
-    device = generator.mapping.w_avg.device
-    labels = torch.eye(1, generator.config.c_dim, device=device) if generator.config.c_dim else None
+def z_to_ws(
+    generator: Generator, z: Tensor, *, psi: float, cutoff: int | None = None, class_index: int | None = None
+) -> Tensor:
+    """z [1, z_dim] -> truncated latents [1, L, w_dim] on the generator's device; None = the first class."""
+    labels = generator.labels([class_index])
     with torch.no_grad():
-        return generator.map(z.to(device), psi=psi, cutoff=cutoff, labels=labels)
+        return generator.map(z.to(generator.mapping.w_avg.device), psi=psi, cutoff=cutoff, labels=labels)
 
 
-def seed_to_ws(generator: Generator, seed: int, *, psi: float, cutoff: int | None = None) -> Tensor:
+def seed_to_ws(
+    generator: Generator, seed: int, *, psi: float, cutoff: int | None = None, class_index: int | None = None
+) -> Tensor:
     """The truncated latents of `seed`, [1, L, w_dim], on the generator's device."""
-    return z_to_ws(generator, z_from_seed(seed, generator.config.z_dim)[None], psi=psi, cutoff=cutoff)
+    z = z_from_seed(seed, generator.config.z_dim)[None]
+    return z_to_ws(generator, z, psi=psi, cutoff=cutoff, class_index=class_index)
 
 
 class Varied:
@@ -51,6 +55,7 @@ class Varied:
         self.store, self.generator_name = store, generator_name
         self.generator, self.variation = generator, variation
         config = generator.config
+        generator.labels([variation.class_index])  # says where there is no such class
         for seed, layer in variation.mix:
             if layer >= config.num_ws:
                 raise BadRequest(
@@ -72,7 +77,8 @@ class Varied:
         return self.latents(ws)
 
     def truncated(self, seed: int) -> Tensor:
-        return seed_to_ws(self.generator, seed, psi=self.variation.psi, cutoff=self.variation.cutoff)
+        v = self.variation
+        return seed_to_ws(self.generator, seed, psi=v.psi, cutoff=v.cutoff, class_index=v.class_index)
 
     def latents(self, ws: Tensor) -> Tensor:
         """Truncated latents [1, L, w_dim] with the other seeds' layers put in and the directions added."""

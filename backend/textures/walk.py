@@ -233,7 +233,7 @@ def latent_curve(varied: Varied, settings: WalkSettings) -> Callable[[float], Te
     def along_z(t: float) -> Tensor:
         a, b, u = ends(t)
         psi = at_keys[a].variation.psi * (1 - u) + at_keys[b].variation.psi * u
-        ws = z_to_ws(generator, slerp(z[a], z[b], u), psi=psi, cutoff=settings.cutoff)
+        ws = z_to_ws(generator, slerp(z[a], z[b], u), psi=psi, cutoff=settings.cutoff, class_index=settings.class_index)
         ws = varied.latents(ws)
         if settings.key_directions:
             ws = ws + (lerp(at_keys[a].step, at_keys[b].step, u) - varied.step).to(ws)

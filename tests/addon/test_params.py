@@ -45,6 +45,10 @@ def test_adapt_takes_its_name_from_the_target_prompt():
     assert (sent["name"], sent["target"], sent["iterations"]) == ("mossy-stone-2", "mossy stone", "auto")
 
 
+def test_a_name_whose_run_was_interrupted_is_taken_too():
+    assert adapt(taken=["mossy-stone-partial"])["name"] == "mossy-stone-2"
+
+
 def test_a_name_that_was_typed_is_not_changed_so_that_the_backend_can_say_it_is_taken():
     assert adapt(name="Moss", taken=["moss"])["name"] == "moss"
 

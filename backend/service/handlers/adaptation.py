@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import AlreadyExists, Cancelled, NotFound, as_loom_error
+from ...errors import AlreadyExists, BadRequest, Cancelled, NotFound, PromptError, as_loom_error
 from ...job import Job, Progress
+from ...models.files import check_name
 from ..parameters import parse
 from .context import Answer, Context, absolute
-from .entries import style_value
+from .entries import class_warnings, style_value
 from .reporting import write_report
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ....stylegan2.networks import Generator
+    from ...adaptation.settings import AdaptSettings
     from ...adaptation.stopping import Snapshot
     from ...adaptation.style import Style
+    from ...models.store import Store
 
 PARTIAL = "-partial"
 """Ending of the name under which a style is kept while it is being trained."""
@@ -44,13 +48,29 @@ class AdaptRequest:
         absolute("report", self.report)
 
 
+@dataclass(kw_only=True)
+class _Kept:
+    """What of a run is on the disk.
+
+    name        of the style there; "" = nothing is yet
+    iterations  after which that is
+    snapshots, state, history   for a run that goes on (`adaptation.snapshots`)
+    """
+
+    name: str = ""
+    iterations: float = 0
+    style: Style | None = None
+    snapshots: Sequence[Snapshot] = ()
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+
 def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     """Train a style. Every snapshot is kept as NAME-partial, so a cancel or a kill loses little."""
     from ...adaptation.adapt import adapt as train
     from ...adaptation.presets import with_preset
     from ...adaptation.settings import AdaptSettings
     from ...models.clips import find_clip
-    from ...models.store import check_name
     from ...textures.files import open_folder
 
     preset = params.get("preset")
@@ -59,60 +79,87 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     for path in (*settings.images, *settings.source_images):
         absolute("images", path)
     store, began_s = context.store, time.monotonic()
-    check_name(asked.name)
-    if not asked.overwrite and any(entry.name == asked.name and not entry.builtin for entry in store.styles()):
-        raise AlreadyExists(
-            f"There is a style called {asked.name!r} already; choose another name or ask to overwrite it."
-        )
+    _check_names(store, asked)
     if asked.report:  # a folder that cannot be is found out now, not after hours of training
         open_folder(asked.report)
-    partial = asked.name[: 64 - len(PARTIAL)] + PARTIAL
-    begun, earlier, begun_state, history = _begun(context, asked.name, partial) if asked.resume else (None, [], {}, {})
-    kept: list[Snapshot] = []
-    state: dict[str, Tensor] = {}
-    begun_at = len(history.get("loss", ()))
+    kept = _begun(store, asked.name, settings) if asked.resume else _Kept()
+    begun_at = len(kept.history.get("loss", ()))
 
-    def keep(style: Style, snapshots: Sequence[Snapshot], now: Mapping[str, Tensor]) -> None:
-        kept[:] = snapshots
-        state.clear()
-        state.update(now)
-        store.library.add(style.renamed(partial), kept, overwrite=True, history=history, state=state)
+    def keep(style: Style, snapshots: Sequence[Snapshot], state: Mapping[str, Tensor]) -> None:
+        partial = partial_name(asked.name)
+        store.library.add(style.renamed(partial), snapshots, overwrite=True, history=kept.history, state=state)
+        kept.name, kept.iterations, kept.snapshots, kept.state = partial, snapshots[-1].iterations, snapshots, state
 
     def report(progress: Progress) -> None:
         for number in ("loss", "direction"):  # not the predictions: a file holds no time
             if number in progress.numbers:
-                history.setdefault(number, []).append(progress.numbers[number])
+                kept.history.setdefault(number, []).append(progress.numbers[number])
         job.report(progress)
 
     clips = [find_clip(store.root, name, str(store.device)) for name, _ in settings.weighted_clips()]
     generator, watched = store.generator(asked.generator), Job(report, job.cancelled)
-    try:
+    with _telling(lambda: _kept_as(kept), "Cancelled before the first snapshot; no style was made."):
         style = train(
             generator, settings, name=asked.name, generator_name=asked.generator, clips=clips,
-            job=watched, keep=keep, resume=begun, earlier=earlier, state=begun_state,
+            job=watched, keep=keep, resume=kept.style, earlier=kept.snapshots, state=kept.state,
         )  # fmt: skip
-    except Cancelled:
-        if not kept:
-            raise Cancelled("Cancelled before the first snapshot; no style was made.") from None
-        raise Cancelled(f"Cancelled; {_kept_as(kept, partial)}.") from None
-    except Exception as error:
-        known = as_loom_error(error)
-        if known is None or not kept:
-            raise
-        raise type(known)(f"{str(known).removesuffix('.')}; {_kept_as(kept, partial)}.") from error
-    store.library.add(style, kept, overwrite=asked.overwrite, history=history, state=state)
-    if kept:
-        store.delete_style(partial)
+        store.library.add(style, kept.snapshots, overwrite=asked.overwrite, history=kept.history, state=kept.state)
+    if store.library.has(partial_name(asked.name)):
+        store.delete_style(partial_name(asked.name))
     seconds = time.monotonic() - began_s
-    value: dict[str, Any] = {"style": style_value(store.library.entry(asked.name)), "seconds": seconds}
+    told = class_warnings(context, asked.generator, settings.class_index, "the style was trained on all of them")
+    value: dict[str, Any] = {
+        "style": style_value(store.library.entry(asked.name)),
+        "warnings": told,
+        "seconds": seconds,
+    }
     if asked.report:
-        timings = _timings(seconds, len(history.get("loss", ())) - begun_at, generator)
-        value |= write_report(store, asked.name, asked.report / f"{asked.name}.html", job, timings)
+        timings = _timings(seconds, len(kept.history.get("loss", ())) - begun_at, generator)
+        with _telling(lambda: f"the style {asked.name!r} is ready all the same"):
+            value |= write_report(store, asked.name, asked.report / f"{asked.name}.html", job, timings)
     return Answer(value=value)
 
 
-def _kept_as(kept: Sequence[Snapshot], partial: str) -> str:
-    return f"the state after {kept[-1].iterations} iterations is kept as the style {partial!r}"
+def partial_name(name: str) -> str:
+    """The name under which the style `name` is kept while it is being trained."""
+    return name[: 64 - len(PARTIAL)] + PARTIAL
+
+
+def _check_names(store: Store, asked: AdaptRequest) -> None:
+    """Raise AlreadyExists where the run would replace somebody's work, finished or interrupted, unasked."""
+    if asked.overwrite:
+        check_name(asked.name)
+    elif store.library.has(asked.name):
+        way_out = (
+            "to go on from it, ask to overwrite it" if asked.resume else "choose another name or ask to overwrite it"
+        )
+        raise AlreadyExists(f"There is a style called {asked.name!r} already; {way_out}.")
+    elif store.library.has(partial_name(asked.name)) and not asked.resume:
+        raise AlreadyExists(
+            f"A run called {asked.name!r} was interrupted and is kept as the style {partial_name(asked.name)!r}; go on "
+            "with it (resume), choose another name, or ask to overwrite it."
+        )
+
+
+@contextlib.contextmanager
+def _telling(more: Callable[[], str], cancelled: str | None = None) -> Iterator[None]:
+    """Whatever a user is told of an error gets half a sentence more; a cancel is told in its own words.
+
+    cancelled  what a cancel says where there is no more to tell
+    """
+    try:
+        yield
+    except Exception as error:
+        known, told = as_loom_error(error), more()
+        if isinstance(known, Cancelled):
+            raise Cancelled(f"Cancelled; {told}." if told else cancelled) from None
+        if known is None or not told or isinstance(known, BadRequest | PromptError):  # said before the work
+            raise
+        raise type(known)(f"{str(known).removesuffix('.')}; {told}.") from error
+
+
+def _kept_as(kept: _Kept) -> str:
+    return f"the state after {kept.iterations:g} iterations is kept as the style {kept.name!r}" if kept.name else ""
 
 
 def _timings(seconds: float, steps: int, generator: Generator) -> dict[str, Any]:
@@ -124,30 +171,28 @@ def _timings(seconds: float, steps: int, generator: Generator) -> dict[str, Any]
     }
 
 
-def _begun(
-    context: Context, name: str, partial: str
-) -> tuple[Style, list[Snapshot], dict[str, Tensor], dict[str, list[float]]]:
-    """The end of the run that is to go on, as a style; its snapshots, state and numbers. NotFound where none is."""
+def _begun(store: Store, name: str, settings: AdaptSettings) -> _Kept:
+    """The end of the run that is to go on. NotFound where none is, BadRequest where nothing is left to do."""
     from ...adaptation.measures import Measures
     from ...adaptation.stopping import Snapshot
 
-    there = {entry.name for entry in context.store.styles() if not entry.builtin}
-    found = next((n for n in (partial, name) if n in there), None)
+    partial = partial_name(name)
+    found = next((n for n in (partial, name) if store.library.has(n)), None)
     if found is None:
         raise NotFound(f"There is neither a style {partial!r} nor {name!r} to go on from; start without resume.")
-    style = context.store.style(found)
-    try:
-        tensors, state, index = context.store.library.training(found)
-    except NotFound:
-        return style, [], {}, {}
-    snapshots = [
-        Snapshot(iterations=point.iterations, tensors=tensors[point.iterations], measures=Measures(**point.measures))
-        for point in index.points
-    ]
-    last = snapshots[-1]
-    return (
-        replace(style, info=replace(style.info, iterations=last.iterations), tensors=last.tensors),
-        snapshots,
-        state,
-        index.history,
-    )
+    style = store.style(found)
+    kept = _Kept(name=found, iterations=style.info.iterations, style=style)
+    with contextlib.suppress(NotFound):
+        tensors, kept.state, index = store.library.training(found)
+        kept.history = index.history
+        kept.snapshots = [
+            Snapshot(iterations=p.iterations, tensors=tensors[p.iterations], measures=Measures(**p.measures))
+            for p in index.points
+        ]
+        last = kept.snapshots[-1]
+        kept.iterations = last.iterations
+        kept.style = replace(style, info=replace(style.info, iterations=last.iterations), tensors=last.tensors)
+    # An interrupted run may have all its iterations, and lack the style alone.
+    if found == name and settings.iterations != "auto" and kept.iterations >= settings.iterations:
+        raise BadRequest(f"The style {name!r} has {kept.iterations:g} iterations already; ask for more of them.")
+    return kept

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import AlreadyExists, BadRequest
+from ...errors import AlreadyExists, BadRequest, LoomError
 from ...job import Job
 from ..parameters import parse
-from .adaptation import PARTIAL, AdaptRequest, adapt
+from .adaptation import AdaptRequest, adapt, partial_name
 from .context import Answer, Context, Folder, absolute
-from .entries import plain
+from .entries import look_warnings, plain
 
 if TYPE_CHECKING:
     from ...adaptation.settings import AdaptSettings
@@ -86,7 +86,18 @@ def batch(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     value["failed"] = [
         {"name": f["name"], "message": f["message"], "count": max(1, len(f["seeds"]))} for f in made.failed[:MOST_TOLD]
     ]
+    value["warnings"] = _warnings(context, settings)
     return Answer(value=value | {"seconds": time.monotonic() - began_s})
+
+
+def _warnings(context: Context, settings: BatchSettings) -> list[str]:
+    """Each once; an item that failed is told as such."""
+    looks = {(s.generator, s.styles, s.class_index): s for s in (item.settings for item in settings.items)}
+    told: dict[str, None] = {}
+    for look in looks.values():
+        with contextlib.suppress(LoomError):
+            told |= dict.fromkeys(look_warnings(context, look))
+    return list(told)[:MOST_TOLD]
 
 
 @contextlib.contextmanager
@@ -150,12 +161,18 @@ class _Adaptation:
         there = {entry.name: entry for entry in context.store.styles() if not entry.builtin}
         entry = there.get(self.asked.name)
         self.is_there = entry is not None and self._made(entry.info)
-        partial = there.get(self.asked.name[: 64 - len(PARTIAL)] + PARTIAL)
+        partial = there.get(partial_name(self.asked.name))
         self.goes_on = resume and not self.is_there and partial is not None and self._made(partial.info)
         if entry is not None and not self.is_there and not self.asked.overwrite:
             raise AlreadyExists(
                 f"{where}: there is a style of that name already, made otherwise; choose another name or set "
                 "overwrite = true."
+            )
+        if partial is not None and not (self.is_there or self.goes_on or self.asked.overwrite):
+            way_out = f"delete the style {partial.name!r}" if resume else "go on with it (resume)"
+            raise AlreadyExists(
+                f"{where}: a run of that name{' with other settings' if resume else ''} was interrupted; {way_out}, "
+                "choose another name, or set overwrite = true."
             )
 
     def make(self, job: Job, train: Train) -> None:
@@ -163,11 +180,13 @@ class _Adaptation:
             train({**self.params, "resume": self.goes_on}, job)
 
     def _made(self, info: Any) -> bool:
+        from ...adaptation.resuming import with_defaults
+
         return (
             info is not None
             and info.generator_hash == self.context.store.generator_hash(self.asked.generator)
             and info.method == self.settings.method_name
-            and _told(self.settings).items() <= info.settings.items()
+            and _told(self.settings).items() <= with_defaults(info.settings).items()
         )
 
 

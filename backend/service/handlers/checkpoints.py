@@ -87,6 +87,7 @@ def _take_in(context: Context, generator: Generator, asked: ImportRequest) -> An
 
 def export(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     from ....stylegan2.checkpoints import export_rosinality, save_generator
+    from ...models.files import writing
     from ...textures.files import open_folder
 
     (asked,) = parse("export", params, ExportRequest)
@@ -96,9 +97,7 @@ def export(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answ
     store = context.store
     name = asked.generator or (store.style(asked.styles[0][0]).info.generator if asked.styles else "builtin")
     generator, warnings = store.styled(name, asked.styles), list(style_warnings(context, name, asked.styles))
-    if asked.format == "rosinality":
-        warnings += export_rosinality(generator, asked.file)
-    else:
-        save_generator(generator, asked.file)
+    save = export_rosinality if asked.format == "rosinality" else save_generator
+    warnings += writing(asked.file, lambda: save(generator, asked.file), elsewhere="folder") or []
     value = {"file": str(asked.file), "bytes": asked.file.stat().st_size}
     return Answer(value=value | {"warnings": warnings})

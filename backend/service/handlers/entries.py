@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ...models.kept_library import KeptEntry
     from ...models.store import GeneratorEntry
     from ...models.style_list import StyleEntry
+    from ...textures.generate import GenerateSettings
+    from ...textures.walk import WalkSettings
     from .context import Context
 
 
@@ -33,6 +35,25 @@ def style_warnings(context: Context, generator: str, styles: Iterable[tuple[str,
     from ...models.relatives import warnings
 
     return warnings(context.store, generator, [name for name, strength in styles if strength])
+
+
+def look_warnings(
+    context: Context, look: GenerateSettings | WalkSettings, more: Iterable[tuple[str, float]] = ()
+) -> list[str]:
+    """What pictures are warned of; more: styles beside the look's own. Kept textures have their class."""
+    told = style_warnings(context, look.generator, (*look.styles, *more))
+    drawn = any(isinstance(seed, int) for seed in look.seeds)
+    return told + (class_warnings(context, look.generator, look.class_index) if drawn else [])
+
+
+def class_warnings(
+    context: Context, generator: str, class_index: int | None, taken: str = "the first, 0, is used"
+) -> list[str]:
+    """A sentence where a generator has several classes and none was chosen. taken: what is done then."""
+    classes = context.store.generator_header(generator).config.c_dim
+    if class_index is not None or classes < 2:
+        return []
+    return [f"The generator {generator!r} has the classes 0 to {classes - 1}, and none was chosen: {taken}."]
 
 
 def texture_value(entry: KeptEntry) -> dict[str, Any]:

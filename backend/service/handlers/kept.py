@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import BadRequest, Cancelled
 from ...job import Job
 from ..parameters import parse
-from .adaptation import PARTIAL
+from .adaptation import partial_name
 from .context import Answer, Context, Nothing, OptionalFolder, absolute
 from .entries import texture_value
 
@@ -55,7 +55,7 @@ def project(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Ans
     picture = as_picture(arrays[PICTURE]) if asked.file is None else read_picture(asked.file)
     if asked.out is not None:
         open_folder(asked.out)
-    partial = asked.name[: 64 - len(PARTIAL)] + PARTIAL
+    partial = partial_name(asked.name)
     kept: list[str] = []
 
     def keep(texture: KeptTexture) -> None:

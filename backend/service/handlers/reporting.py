@@ -43,12 +43,15 @@ def write_report(
     """Make the report on a style and write it; {"file", "json"}, the paths."""
     from ...adaptation.page import render_page, to_json
     from ...adaptation.report import make_report
-    from ...textures.files import open_folder, write_atomic
+    from ...textures.files import open_folder, writing_atomic
 
     store.library.path(name)  # a misspelt name leaves no folder behind
     open_folder(file.parent)
     report = make_report(store, name, job=job, timings=timings)
     numbers = file.with_suffix(".json")
-    write_atomic(numbers, to_json(report).encode())
-    write_atomic(file, render_page(report).encode())
+    # Both, or none where the disk is full.
+    with writing_atomic(numbers) as data, writing_atomic(file) as page:
+        data.write(to_json(report).encode())
+        data.flush()
+        page.write(render_page(report).encode())
     return {"file": str(file), "json": str(numbers)}

@@ -121,7 +121,8 @@ def choose_snapshot(context: Context, params: Mapping, arrays: Mapping, job: Job
     reference = join(asked.name, asked.iterations)
     info = store.style(reference).info
     if any(g.name == info.generator and g.hash == info.generator_hash for g in store.generators()):
-        picture = thumbnail(store.styled(info.generator, [(reference, 1.0)]), info.settings.get("tile"))
+        styled = store.styled(info.generator, [(reference, 1.0)])
+        picture = thumbnail(styled, info.settings.get("tile"), info.class_index)
     store.library.choose(asked.name, asked.iterations, picture)
     return Answer(value={"style": style_value(store.library.entry(asked.name))})
 
@@ -142,6 +143,7 @@ def import_style(context: Context, params: Mapping, arrays: Mapping, job: Job) -
 
 def export_style(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     """Write the style alone; `export` writes an ordinary checkpoint with it folded in."""
+    from ...models.files import writing
     from ...textures.files import open_folder
 
     (asked,) = parse("export_style", params, ExportStyleRequest)
@@ -149,7 +151,7 @@ def export_style(context: Context, params: Mapping, arrays: Mapping, job: Job) -
         raise CannotWrite(f"{str(asked.file)!r} is a folder; give the name of a file to write.")
     style = context.store.style(asked.name)
     open_folder(asked.file.parent)
-    style.save(asked.file)
+    writing(asked.file, lambda: style.save(asked.file), elsewhere="folder")
     return Answer(value={"file": str(asked.file), "bytes": asked.file.stat().st_size})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ...job import Job
 from ..parameters import parse
 from .context import Answer, Context, Folder, OptionalFolder
-from .entries import plain, style_warnings
+from .entries import class_warnings, look_warnings, plain, style_warnings
 
 
 def generate(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -18,7 +18,7 @@ def generate(context: Context, params: Mapping, arrays: Mapping, job: Job) -> An
     began_s = time.monotonic()
     made = textures.generate(context.store, settings, where.out, job)
     value = {"files": made.files, "memory_mib": made.memory_mib}
-    value |= {"warnings": style_warnings(context, settings.generator, settings.styles)}
+    value |= {"warnings": look_warnings(context, settings)}
     return Answer(value=value | {"seconds": time.monotonic() - began_s}, arrays=made.images)
 
 
@@ -38,8 +38,7 @@ def walk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer
     settings, where = parse("walk", params, walks.WalkSettings, Folder)
     began_s = time.monotonic()
     made = walks.walk(context.store, settings, where.out, job)
-    used = [*settings.styles, *(style for key in settings.key_styles for style in key)]
-    told = style_warnings(context, settings.generator, used)
+    told = look_warnings(context, settings, (style for key in settings.key_styles for style in key))
     value = {"files": made.files, "frames": settings.frames, "out": str(where.out), "warnings": told}
     value["animations"] = made.animations
     return Answer(value=value | {"seconds": time.monotonic() - began_s})
@@ -53,4 +52,5 @@ def grid(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer
     made = grids.grid(context.store, settings, where.out, job)
     value = {"file": plain(made.file), "frames": len(made.frames), "animation": plain(made.animation)}
     value["warnings"] = style_warnings(context, settings.generator, settings.styles)
+    value["warnings"] += class_warnings(context, settings.generator, None)
     return Answer(value=value | {"seconds": time.monotonic() - began_s})

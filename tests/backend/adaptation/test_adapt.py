@@ -97,27 +97,27 @@ def test_a_step_that_is_not_finite_is_undone_at_half_the_rate(generator, clip, m
     run = Adaptation(generator, settings(), clips=[clip])
     run.step()
     kept = {k: t.detach().clone() for k, t in run.tensors.items()}
-    rate, real, calls = run.learning_rate, run._try_step, []
+    rate, real, calls = run.descent.learning_rate, run.descent._try_step, []
 
-    def first_bad():
+    def first_bad(gradients):
         calls.append(1)
-        numbers = real()
+        numbers = real(gradients)
         if len(calls) == 1:
             with torch.no_grad():
                 next(iter(run.tensors.values())).fill_(float("nan"))
             assert not all(torch.equal(kept[k], t) for k, t in run.tensors.items())
         return numbers
 
-    monkeypatch.setattr(run, "_try_step", first_bad)
+    monkeypatch.setattr(run.descent, "_try_step", first_bad)
     run.step()
-    assert len(calls) == 2 and run.learning_rate == rate / 2
+    assert len(calls) == 2 and run.descent.learning_rate == rate / 2
     assert all(torch.isfinite(t).all() for t in run.tensors.values())
 
 
 def test_an_adaptation_that_keeps_diverging_says_so_and_keeps_the_last_good_tensors(generator, clip, monkeypatch):
     run = Adaptation(generator, settings(), clips=[clip])
     kept = {k: t.detach().clone() for k, t in run.tensors.items()}
-    monkeypatch.setattr(run, "_try_step", lambda: {"loss": float("nan")})
+    monkeypatch.setattr(run.descent, "_try_step", lambda gradients: {"loss": float("nan")})
     with pytest.raises(NonFinite, match="smaller learning rate"):
         run.step()
     assert all(torch.equal(kept[k], t) for k, t in run.tensors.items())

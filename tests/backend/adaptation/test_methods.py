@@ -8,6 +8,7 @@ from latent_loom.backend.adaptation import Adaptation, AdaptSettings, adapt, sel
 from latent_loom.backend.adaptation import run as running
 from latent_loom.backend.adaptation.methods import METHODS, convolutions
 from latent_loom.backend.adaptation.stylegan2 import StyleGAN2Subject, result_bytes
+from latent_loom.backend.errors import BadRequest
 
 from .conftest import make_generator
 
@@ -146,3 +147,8 @@ def test_no_gradient_is_made_for_what_is_not_trained(generator, clip, method):
     run.step()
     assert all(parameter.grad is None for parameter in generator.parameters())
     assert all(parameter.grad is None for parameter in clip.model.parameters())
+
+
+def test_more_layers_than_there_are_are_refused_rather_than_taken_for_all(generator, clip):
+    with pytest.raises(BadRequest, match="top_layers is 8, and this generator has 7 convolutions"):
+        begun(generator, clip, method="layers", top_layers=8)

@@ -37,7 +37,7 @@ def test_noise_and_mixing_are_drawn_once_for_both_generators(clip, method):
 
 
 def test_all_layers_means_no_selection_at_all(generator, clip, monkeypatch):
-    run = begun(generator, clip, method="layers", top_layers=64)
+    run = begun(generator, clip, method="layers", top_layers=7)
     monkeypatch.setattr(selection, "target_loss", lambda *_: pytest.fail("it went to select"))
     run.step()
     assert len({name.rsplit(".", 1)[0] for name in run.tensors if name.endswith("noise_strength")}) == 7

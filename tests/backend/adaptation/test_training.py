@@ -123,13 +123,13 @@ def test_an_unknown_preset_offers_near_ones():
 
 def test_a_step_that_is_undone_is_told_in_the_progress_and_in_the_style(generator, clip, monkeypatch):
     run = begun(generator, clip)
-    real, calls = run._backward, []
+    real, calls = run.gradients, []
 
-    def first_bad(rng):
+    def first_bad(tensors, rng):
         calls.append(1)
-        return real(rng) | ({"loss": float("inf")} if len(calls) == 1 else {})
+        return real(tensors, rng) | ({"loss": float("inf")} if len(calls) == 1 else {})
 
-    monkeypatch.setattr(run, "_backward", first_bad)
+    monkeypatch.setattr(run, "gradients", first_bad)
     assert run.step()["rollbacks"] == 1
     assert run.style(run.snapshot(), name="x").info.settings["rollbacks"] == 1
 
@@ -186,7 +186,7 @@ def test_a_damaged_state_is_refused_in_a_sentence(generator, clip, part):
         ({"method": "full", "iterations": 9}, "other settings"),
         ({"target": "wet stone", "iterations": 9}, "other settings"),
         ({"rank": 2, "iterations": 9}, "other settings"),
-        ({}, "3 iterations already"),
+        ({"iterations": 2}, "3 iterations already"),
     ],
 )
 def test_a_run_that_cannot_go_on_says_why(generator, clip, changes, said):
@@ -195,6 +195,15 @@ def test_a_run_that_cannot_go_on_says_why(generator, clip, changes, said):
         begun(generator, clip, **changes).__class__(
             generator, settings(**changes), clips=[clip], judge=clip, resume=style
         )
+
+
+def test_a_setting_that_a_style_s_program_did_not_know_counts_at_its_default(generator, clip):
+    style = adapt(generator, settings(), clips=[clip], judge=clip)
+    known = {name: value for name, value in style.info.settings.items() if name != "decay"}
+    older = replace(style, info=replace(style.info, settings=known))
+    assert Adaptation(generator, settings(iterations=4), clips=[clip], judge=clip, resume=older).iterations == 3
+    with pytest.raises(BadRequest, match=r"\(decay 0.0, not 1.0\)"):
+        Adaptation(generator, settings(iterations=4, decay=1.0), clips=[clip], judge=clip, resume=older)
 
 
 # ---- size, memory, time

@@ -74,3 +74,34 @@ def test_a_report_is_a_page(loom, ferny, tmp_path):
     assert loom("styles", "report", ferny, "--out", tmp_path / "r.pdf").code == 1
     value = loom("styles", "report", ferny, "--out", tmp_path / "r.html").value
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>") and value["json"].endswith("r.json")
+
+
+def test_mining_is_for_whole_styles_of_one_s_own(loom, ferny, data):
+    file = data / "styles" / "ferny.safetensors"
+    before = file.read_bytes()
+    refused = loom("styles", "mine", "ferny@25", "--iterations", "1")
+    assert refused.code == 1 and "styles choose ferny --iterations 25" in refused.complaint
+    assert file.read_bytes() == before
+    refused = loom("styles", "mine", "mossy", "--iterations", "100000")
+    assert refused.code == 1 and "came with the program" in refused.complaint
+    mined = loom("styles", "mine", "ferny", "--iterations", "1", "--batch", "2").value
+    assert "mined_quality" in mined["style"]["measures"] and mined["warnings"] == []
+
+
+def test_a_style_that_no_words_made_is_mined_for_words_that_are_given(loom, ferny, data):
+    Store(data).add_generator(Store(data).styled("tiny", [(ferny, 1.0)]), "child", overwrite=True)
+    assert loom("styles", "derive", "--generator", "child", "--parent", "tiny", "--overwrite").code == 0
+    refused = loom("styles", "mine", "child", "--iterations", "1", "--batch", "2")
+    assert refused.code == 1 and "--target" in refused.complaint
+    mined = loom("styles", "mine", "child", "--iterations", "1", "--batch", "2", "--target", "wet stone")
+    assert mined.code == 0
+    on_a_relative = loom("styles", "mine", ferny, "--generator", "child", "--iterations", "1", "--batch", "2")
+    assert "same shapes and other weights" in on_a_relative.complaint
+
+
+def test_a_style_between_two_snapshots_is_listed_so_and_a_taken_name_is_no_new_one(loom, ferny, data, capsys):
+    loom("styles", "choose", ferny, "--iterations", "30.5")
+    assert main.main(["styles", "snapshots", ferny, "--data", str(data)]) == 0
+    assert "between two of them, at 30.5" in capsys.readouterr().out
+    refused = loom("styles", "rename", ferny, "ferny")
+    assert refused.code == 1 and "or delete that one first" in refused.complaint

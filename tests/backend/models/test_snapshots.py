@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import pytest
 import torch
@@ -110,14 +112,21 @@ def test_a_style_that_replaces_another_takes_no_snapshots_over(store):
     assert [p.name for p in (store.root / "styles").iterdir()] == ["mossy.safetensors"]
 
 
-def test_a_disk_that_fills_while_snapshots_are_written_loses_nothing(store, monkeypatch):
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("written", [0, 1], ids=["before the first file", "before the second"])
+def test_a_disk_that_fills_while_a_style_is_replaced_keeps_the_old_one_with_its_snapshots(store, monkeypatch, written):
+    real, left = os.fsync, [written]
 
-    monkeypatch.setattr(shots, "write_tensors", full)
+    def full(handle):
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left[0] -= 1
+        real(handle)
+
+    before = {path.name: path.read_bytes() for path in (store.root / "styles").iterdir()}
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CannotWrite, match="free some space"):
         store.add_style(style_of(make_snapshots(5)[0], seed=9), make_snapshots(5), overwrite=True)
-    assert store.style("mossy").info.seed == 0 and store.library.entry("mossy").snapshots == (25, 50, 60)
+    assert {path.name: path.read_bytes() for path in (store.root / "styles").iterdir()} == before
 
 
 def test_what_has_no_room_is_thinned_but_never_the_last_nor_the_chosen():

@@ -103,11 +103,11 @@ def saving(context, params, job):
 def run_out(context, params, job):
     """From now on the next `times` pictures and training steps meet a device without memory."""
     import torch
-    from latent_loom.backend.adaptation.run import Adaptation
+    from latent_loom.backend.adaptation.gradients import Gradients
     from latent_loom.backend.textures import windows
 
     left = [params["times"]]
-    for owner, name in ((windows, "_in_pieces"), (Adaptation, "_gradients")):
+    for owner, name in ((windows, "_in_pieces"), (Gradients, "_once")):
         real = getattr(owner, name)
         real = getattr(real, "real", real)
 

@@ -57,6 +57,20 @@ def test_a_style_is_made_first_and_used_again_and_not_made_twice(ask, tmp_path, 
         ask("batch", jobs=other, out=out)
 
 
+def test_a_style_whose_run_was_interrupted_is_gone_on_with_and_replaced_only_when_asked(ask, tmp_path):
+    ask("adapt", **ADAPT | {"name": "fern-partial"})
+
+    def reckon(resume=False, **changes):
+        jobs = JOBS | {"adapt": [ADAPT | {"name": "fern"} | changes], "items": [{"style": "fern"}]}
+        return ask("batch", jobs=jobs, out=str(tmp_path / "set"), dry_run=True, resume=resume)["adapt"]
+
+    with pytest.raises(AlreadyExists, match=r"'fern': a run of that name was interrupted; go on with it \(resume\)"):
+        reckon()
+    with pytest.raises(AlreadyExists, match=r"other settings was interrupted; delete the style 'fern-partial'"):
+        reckon(resume=True, seed=1)
+    assert reckon(resume=True)[0]["name"] == reckon(overwrite=True)[0]["name"] == "fern"
+
+
 def test_an_adaptation_that_cannot_be_meant_is_refused_before_anything_is_made(ask, tmp_path):
     for change, sentence in (
         ({"sauce": "x"}, "did you mean 'source'"),

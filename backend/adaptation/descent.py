@@ -1,0 +1,145 @@
+"""A style's tensors on their way down: Adam with a warm-up, steps that are undone, offsets that are pruned; and the
+state of all that, for a run that goes on later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+
+import torch
+from torch import Tensor
+
+from ..errors import BadCheckpoint, NonFinite
+
+WARMUP = 20
+"""Iterations over which the learning rate rises: Adam's first steps are all of full length, whatever the gradient."""
+MAX_ROLLBACKS = 4
+MOMENTS = {"mean": "exp_avg", "square": "exp_avg_sq"}
+"""Adam's state by our names."""
+STATES = (*MOMENTS, "mask")
+
+
+class Descent:
+    """tensors        by name; those that train now require gradients
+    learning_rate  of now: halved at each step that was undone
+    rollbacks      how many were
+    """
+
+    def __init__(self, tensors: dict[str, Tensor], *, learning_rate: float, betas: tuple[float, float]) -> None:
+        self.tensors, self.learning_rate, self.betas = tensors, learning_rate, betas
+        self.rollbacks = self._warmed = 0
+        self._mask: dict[str, Tensor] = {}
+        self._train(tensors)
+        self._optimizer = self._fresh_optimizer()
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything trains yet."""
+        return self._optimizer is not None
+
+    def change(self, tensors: dict[str, Tensor], trained: Collection[str]) -> None:
+        """Go on with these tensors, of which some train. Adam starts anew where those are others than before."""
+        self.tensors = tensors
+        before = {name for name, t in tensors.items() if t.requires_grad}
+        self._train(trained)
+        if before != set(trained):
+            self._optimizer = self._fresh_optimizer()
+
+    def step(self, gradients: Callable[[], dict[str, float]]) -> dict[str, float]:
+        """One step down the gradients that are left in the tensors. One that is not finite is undone, and made again
+        at half the rate. Returns what `gradients` returned, and "rollbacks" where there were any.
+
+        Raises  NonFinite after several such steps
+        """
+        for _ in range(MAX_ROLLBACKS):
+            kept = {name: t.detach().clone() for name, t in self.tensors.items()}
+            numbers = self._try_step(gradients)
+            if all(math.isfinite(v) for v in numbers.values()) and self._finite():
+                self._warmed += 1
+                return numbers | ({"rollbacks": float(self.rollbacks)} if self.rollbacks else {})
+            with torch.no_grad():
+                for name, t in self.tensors.items():
+                    t.copy_(kept[name])
+            self.rollbacks += 1
+            self.learning_rate /= 2
+            self._optimizer = self._fresh_optimizer()
+        raise NonFinite("The adaptation diverged; try a smaller learning rate, another method or another seed.")
+
+    @torch.no_grad()
+    def prune(self, share: float) -> None:
+        """Keep this share of the numbers, the largest; the others are 0 from now on."""
+        sizes = torch.cat([t.abs().flatten() for t in self.tensors.values()])
+        least = sizes.topk(max(1, round(share * len(sizes)))).values[-1]
+        self._mask = {name: (t.abs() >= least).to(t) for name, t in self.tensors.items()}
+        for name, mask in self._mask.items():
+            self.tensors[name].mul_(mask)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a step depends on beside the tensors and the gradients.
+
+        "counts"     int64 [steps of Adam, steps since the warm-up began, rollbacks]
+        "mean/P", "square/P", "mask/P"  of tensor P: Adam's two moments (where it trains now), what pruning left
+        """
+        optimizer, kept = self._optimizer, {name: t for name, t in self.tensors.items() if t.requires_grad}
+        moments = optimizer.state if optimizer else {}
+        steps = max((int(entry["step"]) for entry in moments.values()), default=0)
+        state = {"counts": torch.tensor([steps, self._warmed, self.rollbacks])}
+        for kind, key in MOMENTS.items():
+            state |= {
+                f"{kind}/{n}": moments[t][key].clone() if t in moments else torch.zeros_like(t) for n, t in kept.items()
+            }
+        return state | {f"mask/{name}": mask.clone() for name, mask in self._mask.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take up what `state` gave. Raises BadCheckpoint where it does not belong to these tensors."""
+        parts = {kind: {n[len(kind) + 1 :]: t for n, t in state.items() if n.startswith(f"{kind}/")} for kind in STATES}
+        shapes = {name: t.shape for name, t in self.tensors.items()}
+        try:
+            if not all(
+                t.shape == shapes[name] and t.isfinite().all() for part in parts.values() for name, t in part.items()
+            ):
+                raise ValueError("not the state of these tensors")
+            trained = parts["mean"].keys()
+            steps, self._warmed, self.rollbacks = (int(n) for n in state["counts"])
+            self._train(trained)
+            optimizer = self._fresh_optimizer()
+            if optimizer:
+                for name in trained:
+                    tensor = self.tensors[name]
+                    moments = {key: parts[kind][name].to(tensor.device) for kind, key in MOMENTS.items()}
+                    optimizer.state[tensor] = {"step": torch.tensor(float(steps)), **moments}
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise damaged() from error
+        self._optimizer = optimizer
+        self._mask = {name: mask.to(self.tensors[name].device) for name, mask in parts["mask"].items()}
+        self.learning_rate /= 2**self.rollbacks
+
+    def _train(self, names: Collection[str]) -> None:
+        """Train the tensors of these names and no others."""
+        for name, tensor in self.tensors.items():
+            tensor.requires_grad_(name in names)
+
+    def _fresh_optimizer(self) -> torch.optim.Adam | None:
+        trained = [t for t in self.tensors.values() if t.requires_grad]
+        return torch.optim.Adam(trained, lr=self.learning_rate, betas=self.betas) if trained else None
+
+    def _try_step(self, gradients: Callable[[], dict[str, float]]) -> dict[str, float]:
+        assert self._optimizer is not None  # whatever selects has selected by now
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.learning_rate * min(1.0, (self._warmed + 1) / WARMUP)
+        numbers = gradients()
+        self._optimizer.step()
+        with torch.no_grad():
+            for name, mask in self._mask.items():
+                self.tensors[name].mul_(mask)
+        return numbers
+
+    def _finite(self) -> bool:
+        return all(bool(torch.isfinite(t).all()) for t in self.tensors.values())
+
+
+def damaged() -> BadCheckpoint:
+    return BadCheckpoint(
+        "The state that the run was to go on from is damaged or another run's; start without --resume."
+    )
