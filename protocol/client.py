@@ -26,7 +26,7 @@ import numpy as np
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from . import connection_file, limits
+from . import connection_file, limits, transport
 from .client_state import (
     ClientConnection,
     Connected,
@@ -64,9 +64,6 @@ USERNAME = b"latent-loom"
 
 WAIT_S = 0.1
 """Longest single wait inside `poll`, so that backoff and time limits are kept."""
-
-LARGE_BYTES = 64 * 1024
-"""From here on a frame is not copied."""
 
 BROKEN = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
 REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -411,8 +408,7 @@ class Client:
         if self._socket is None:
             return False
         try:
-            # Without a copy of what is large: the frames are the machine's own and never change.
-            self._socket.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
+            transport.send(self._socket, frames)  # they are the machine's own and never change
         except zmq.ZMQError:
             # EAGAIN: later. EHOSTUNREACH and the like: the monitor says so, and the machine starts anew.
             return False
@@ -423,13 +419,13 @@ class Client:
         deadline = None if budget_s is None else time.monotonic() + budget_s
         while self._socket is not None and self._machine.state in (State.GREETING, State.READY):
             try:
-                parts = self._socket.recv_multipart(flags=zmq.NOBLOCK, copy=False)
+                parts = transport.receive(self._socket)
             except zmq.ZMQError:
                 return True
+            if parts is None:
+                return True
             was_ready = self.connected
-            # An array is a view of a frame; small frames are not worth keeping libzmq's buffer for.
-            frames = [part.bytes if len(part) < LARGE_BYTES else part.buffer for part in parts]
-            events += self._machine.receive(frames, time.monotonic())
+            events += self._machine.receive(transport.contents(parts), time.monotonic())
             if self.connected and not was_ready:
                 self.refused = None
             if deadline is not None and time.monotonic() >= deadline:
@@ -441,9 +437,12 @@ class Client:
         events: list[Event] = []
         while self._monitor is not None and self._machine.state in (State.GREETING, State.READY):
             try:
-                seen = parse_monitor_message(self._monitor.recv_multipart(flags=zmq.NOBLOCK))["event"]
+                parts = transport.receive(self._monitor)
             except zmq.ZMQError:
                 break
+            if parts is None:
+                break
+            seen = parse_monitor_message([part.bytes for part in parts])["event"]
             self._drain(events, None)
             where = self._address.endpoint
             now = time.monotonic()

@@ -43,6 +43,8 @@ DTYPES: dict[str, np.dtype] = {
 }
 """What an array may be made of. Never objects, never pickles."""
 
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
 RESERVED = ("arrays", "spilled")
 """Header fields that belong to the frames and to no message."""
 
@@ -70,9 +72,9 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = 
     if arrays:
         fields["arrays"] = [_describe(name, array) for name, array in arrays.items()]
     raw = [_raw(array, copy) for array in arrays.values()]
-    if _count(fields) > MAX_ITEMS:
-        raise TooLargeToSend(f"A message holds at most {MAX_ITEMS:,} values; split the request into smaller ones.")
     packed, spilled = _pack_header(fields)
+    if spilled and _count(fields) > MAX_ITEMS:  # a header alone has no room for so many
+        raise TooLargeToSend(f"A message holds at most {MAX_ITEMS:,} values; split the request into smaller ones.")
     frames: Frames = [MAGIC, packed, *raw, *spilled]
     if max(map(len, frames)) > MAX_FRAME_BYTES or sum(map(len, frames)) > MAX_MESSAGE_BYTES:
         mib = sum(map(len, frames)) / 2**20
@@ -112,24 +114,30 @@ def decode(frames: Sequence[Frame]) -> tuple[Header, Arrays]:
 
 def plain(value: Any, where: str = "value", depth: int = 1) -> Any:
     """`value` as msgpack carries it, or LocalProtocolError naming the place that cannot travel."""
-    if value is None or isinstance(value, bool | str | float):
-        return float(value) if isinstance(value, np.floating) else value
+    if type(value) in _LEAVES:
+        return value
     if isinstance(value, np.generic):
         return plain(value.item(), where, depth)
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
-            raise LocalProtocolError(f"{where} is an integer of more than 64 bits.")
-        return int(value)
+    for kind in (str, int, float):
+        if isinstance(value, kind):  # of a kind of its own, as an enum's member is
+            return kind(value)
+    if not isinstance(value, list | tuple | Mapping):
+        raise LocalProtocolError(f"{where} is a {type(value).__name__}, which cannot travel in a header.")
     if depth >= MAX_NESTING:
         raise LocalProtocolError(f"{where} is nested more than {MAX_NESTING} levels deep.")
+    # Leaves are taken as they are here, since most values are, and spelling out where each stands takes time.
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise LocalProtocolError(f"{where} has a key that is not text: {key!r}.")
-        return {str(key): plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, f"{where}[{n}]", depth + 1) for n, item in enumerate(value)]
-    raise LocalProtocolError(f"{where} is a {type(value).__name__}, which cannot travel in a header.")
+        return {
+            str(key): item if type(item) in _LEAVES else plain(item, f"{where}.{key}", depth + 1)
+            for key, item in value.items()
+        }
+    return [item if type(item) in _LEAVES else plain(item, f"{where}[{n}]", depth + 1) for n, item in enumerate(value)]
+
+
+_LEAVES = {type(None), bool, int, float, str}
 
 
 def _count(value: Any) -> int:
@@ -145,7 +153,9 @@ def _raw(array: np.ndarray, copy: bool) -> Frame:
 
 
 def _dtype_name(array: np.ndarray) -> str:
-    name = array.dtype.newbyteorder("=").name if isinstance(array, np.ndarray) else type(array).__name__
+    if not isinstance(array, np.ndarray):
+        raise LocalProtocolError(f"{type(array).__name__} is no array.")
+    name = _NAMES.get(array.dtype) or array.dtype.newbyteorder("=").name
     if name not in DTYPES:
         raise LocalProtocolError(f"An array of {name} cannot travel; the wire knows {', '.join(DTYPES)}.")
     return name
@@ -225,10 +235,8 @@ def _check_plain(value: Any, depth: int = 0) -> None:
         raise ValueError(f"a {type(value).__name__} may not stand in a header")
     if not set(map(type, value)) <= _LEAVES:  # a long list of numbers is through here at once
         for item in value:
-            _check_plain(item, depth + 1)
-
-
-_LEAVES = {type(None), bool, int, float, str}
+            if type(item) not in _LEAVES:
+                _check_plain(item, depth + 1)
 
 
 def _entries(value: Any, field: str) -> list[dict[str, Any]]:

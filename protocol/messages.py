@@ -11,6 +11,7 @@ does not know becomes `Unknown`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,7 +109,8 @@ class Request:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(self.type in REQUESTS, f"There is no request of type {self.type!r}; there are {', '.join(REQUESTS)}.")
+        if self.type not in REQUESTS:
+            raise LocalProtocolError(f"There is no request of type {self.type!r}; there are {', '.join(REQUESTS)}.")
         _check_id(self.id)
         if self.slot is not None:
             _check_text("slot", self.slot)
@@ -250,8 +252,7 @@ def encode(message: Message, *, copy: bool = True) -> frames.Frames:
 
     Raises  LocalProtocolError, TooLargeToSend
     """
-    names = ["type", *(f.name for f in dataclasses.fields(message) if f.name not in ("type", "arrays"))]
-    header = {name: getattr(message, name) for name in names if getattr(message, name) is not None}
+    header = {name: value for name in _layout(type(message)).header if (value := getattr(message, name)) is not None}
     return frames.encode(header, getattr(message, "arrays", None), copy=copy)
 
 
@@ -267,11 +268,12 @@ def decode(raw: Sequence[frames.Frame], *, sender: Literal["client", "server"]) 
     kind = (CLIENT_TYPES if sender == "client" else SERVER_TYPES).get(name)
     if kind is None:
         return Unknown(type=name, id=_id_or_none(header.get("id")))
-    known = {f.name: header[f.name] for f in dataclasses.fields(kind) if f.name in header}
-    missing = [f.name for f in dataclasses.fields(kind) if _is_required(f) and f.name not in known]
+    layout = _layout(kind)
+    known = {field: header[field] for field in layout.header if field in header}
+    missing = [field for field in layout.required if field not in known]
     if missing:
         raise RemoteProtocolError(f"A message of type {name!r} has the fields {', '.join(missing)}.")
-    if "arrays" in {f.name for f in dataclasses.fields(kind)}:
+    if layout.has_arrays:
         known["arrays"] = arrays
     elif arrays:
         raise RemoteProtocolError(f"A message of type {name!r} carries no arrays.")
@@ -281,8 +283,24 @@ def decode(raw: Sequence[frames.Frame], *, sender: Literal["client", "server"]) 
         raise RemoteProtocolError(str(error)) from None
 
 
-def _is_required(f: dataclasses.Field) -> bool:
-    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """The fields of a kind of message. header: `type` and all others but `arrays`; required: those without default."""
+
+    header: Sequence[str]
+    required: Sequence[str]
+    has_arrays: bool
+
+
+@functools.cache
+def _layout(kind: type) -> _Layout:
+    fields = dataclasses.fields(kind)
+    names = [f.name for f in fields]
+    return _Layout(
+        header=["type", *(name for name in names if name not in ("type", "arrays"))],
+        required=[f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING],
+        has_arrays="arrays" in names,
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -284,11 +284,11 @@ class ServerConnection:
 
     def _too_much(self, state: _PeerState, nbytes: int) -> str | None:
         """Why one more request of so many bytes cannot wait here, in a sentence; None where it can."""
-        waiting = [pending for peer in self._peers.values() for pending in peer.pending.values()]
         if len(state.pending) >= self._max_pending_per_peer:
             return (
                 f"{self._max_pending_per_peer} requests of yours are waiting already; try again when some have ended."
             )
+        waiting = [pending for peer in self._peers.values() for pending in peer.pending.values()]
         if len(waiting) >= self._max_pending:
             return f"Too many requests are waiting ({self._max_pending} of all clients); try again later."
         if sum(pending.nbytes for pending in waiting) + nbytes > self._max_pending_bytes:
@@ -420,24 +420,28 @@ class ServerConnection:
         """Hand everything that waits to the transport, which must not block. Progress to a peer that does not read or
         has gone is dropped; results are kept up to a limit, beyond which the peer is dropped."""
         events: list[Event] = []
-        for peer in list(self._peers):
-            state = self._peers[peer]
-            while state.outbox:
-                outcome = send(peer, state.outbox[0].frames)
-                if outcome is Sending.SENT:
-                    state.outbox.popleft()
-                    state.gone_since = None
-                    continue
-                if outcome is Sending.GONE and state.gone_since is None:
-                    state.gone_since = self._now
-                if not self._keep_for_later(state.outbox):
-                    events += self._leave(peer, "stopped reading")
-                break
+        waiting = [peer for peer, state in self._peers.items() if state.outbox]
+        while waiting:  # in turns, so that nobody's pong waits behind all answers to a flood
+            waiting = [peer for peer in waiting if self._send_next(peer, send, events)]
         for peer, outbox in list(self._strangers.items()):
             for outgoing in outbox:
                 send(peer, outgoing.frames)
             del self._strangers[peer]
         return events
+
+    def _send_next(self, peer: Peer, send: Callable[[Peer, frames.Frames], Sending], events: list[Event]) -> bool:
+        """Send one message. True: there are more, and the peer takes them."""
+        state = self._peers[peer]
+        outcome = send(peer, state.outbox[0].frames)
+        if outcome is Sending.SENT:
+            state.outbox.popleft()
+            state.gone_since = None
+            return bool(state.outbox)
+        if outcome is Sending.GONE and state.gone_since is None:
+            state.gone_since = self._now
+        if not self._keep_for_later(state.outbox):
+            events += self._leave(peer, "stopped reading")
+        return False
 
     @staticmethod
     def _keep_for_later(outbox: deque[_Outgoing]) -> bool:

@@ -60,9 +60,10 @@ class Gate:
     def __len__(self) -> int:
         return len(self._silent) + len(self._greeted)
 
-    def look(self, now: float) -> None:
-        """Take note of who came and went, and close what is over the limits."""
-        self._take_note(now)
+    def look(self, now: float, news: bool = True) -> None:
+        """Take note of who came and went, and close what is over the limits. news: `monitor` can be read."""
+        if news:
+            self._take_note(now)
         late = [fd for fd, since in self._silent.items() if now - since > self._hello_within_s]
         for fd in late:
             self._close(fd, now, f"it said no hello in {self._hello_within_s:g} s")

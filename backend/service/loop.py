@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 
 import zmq
 
-from ...protocol import messages, server_state
+from ...protocol import messages, server_state, transport
 from ...protocol.errors import LocalProtocolError
 from ...protocol.server_state import Sending, ServerConnection
 from ..errors import LoomError
@@ -38,8 +39,9 @@ from .worker import Worker
 log = logging.getLogger(__name__)
 
 TURN_S = 0.05  # half the shortest interval between two progress messages of a job
-LARGE_BYTES = 64 * 1024  # from here on a frame is not copied
-MESSAGES_A_TURN = 64  # read at most so many before the others' answers go out
+MESSAGES_A_TURN, RECEIVE_S = 64, 0.01
+"""So much is read before the answers to it go out. Both, since what a message costs differs a thousandfold: while a
+worker runs pure Python code, each call into ZeroMQ may have to wait `server.SWITCH_INTERVAL_S` for its way back."""
 
 
 class Loop:
@@ -94,18 +96,25 @@ class Loop:
         poller = zmq.Poller()
         for socket in (self._router, self._gate.monitor, self._doorkeeper.socket, self._wakeup.reader):
             poller.register(socket, zmq.POLLIN)
+        more = True
         while not self._stop.is_set():
             # While something was read there may be more; otherwise sleep until a socket or the bell.
-            poller.poll(0 if self._turn() else int(TURN_S * 1000))
+            ready = {socket for socket, _ in poller.poll(0 if more else int(TURN_S * 1000))}
+            more = self._turn(ready)
         self._act(self._machine.shut_down("it was told to stop"))
         self._send_all()
 
-    def _turn(self) -> bool:
-        """Everything that can be done without waiting. True: there may be more to read."""
-        self._wakeup.clear()
-        self._doorkeeper.answer()
-        self._gate.look(time.monotonic())
-        more = self._receive()
+    def _turn(self, ready: Container[Any]) -> bool:
+        """Everything that can be done without waiting. True: there may be more to read.
+
+        ready  what can be read, as a poller says it: sockets, and the bell's file descriptor
+        """
+        if self._wakeup.reader.fileno() in ready:
+            self._wakeup.clear()
+        if self._doorkeeper.socket in ready:
+            self._doorkeeper.answer()
+        self._gate.look(time.monotonic(), self._gate.monitor in ready)
+        more = self._router in ready and self._receive()
         for peer in self._gate.left():  # after what they had said was read
             self._act(self._machine.disconnected(peer, time.monotonic()))
         self._take_from_workers()
@@ -129,15 +138,17 @@ class Loop:
     # --- the wire ---
 
     def _receive(self) -> bool:
+        until_s = time.monotonic() + RECEIVE_S
         for _ in range(MESSAGES_A_TURN):
-            try:
-                # Without a copy, since only so it tells by which connection it came, and who sent it.
-                first, *rest = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
+            if (parts := transport.receive(self._router)) is None:
                 return False
+            first, *rest = parts
             peer = first.bytes
             self._hear(peer, _user_of(first), rest)
-            self._gate.heard(first.get(zmq.SRCFD), peer, self._machine.is_greeted(peer), time.monotonic())
+            now = time.monotonic()
+            self._gate.heard(first.get(zmq.SRCFD), peer, self._machine.is_greeted(peer), now)
+            if now >= until_s:
+                break
         return True
 
     def _hear(self, peer: bytes, user: str, frames: list[zmq.Frame]) -> None:
@@ -145,9 +156,7 @@ class Loop:
         if known is not None and known.user != user:  # another key under this client's name: its requests stay its own
             self._act(self._machine.peer_gone(peer, "another client took its name"))
         self._speaker = user
-        # Large frames stay where libzmq put them: an array is a view of one.
-        raw = [frame.bytes if len(frame) < LARGE_BYTES else frame.buffer for frame in frames]
-        self._act(self._machine.receive(peer, raw, time.monotonic()))
+        self._act(self._machine.receive(peer, transport.contents(frames), time.monotonic()))
 
     def _send_all(self) -> None:
         self._act(self._machine.flush(self._send))
@@ -155,8 +164,7 @@ class Loop:
     def _send(self, peer: server_state.Peer, frames: list[bytes]) -> Sending:
         assert isinstance(peer, bytes)
         try:
-            # Without a copy: the frames are the machine's own bytes and never change.
-            self._router.send_multipart([peer, *frames], zmq.NOBLOCK, copy=False)
+            transport.send(self._router, [peer, *frames])  # they are the machine's own and never change
         except zmq.Again:
             return Sending.BLOCKED
         except zmq.ZMQError as error:

@@ -31,7 +31,7 @@ class Wakeup:
 
     def clear(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            while self.reader.recv(4096):
+            while len(self.reader.recv(4096)) == 4096:
                 pass
 
     def close(self) -> None:

@@ -48,6 +48,7 @@ class Worker(threading.Thread):
             answer = self._answer(ticket)
             self._tell(ticket, answer)
             self._outbox.finish(ticket, answer)
+            del ticket, answer  # which may hold pictures, and the next one may be hours away
 
     def _tell(self, ticket: Ticket, answer: Answer | LoomError) -> None:
         outcome = answer.code if isinstance(answer, LoomError) else "done"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 
 import msgpack
 import numpy as np
@@ -116,6 +117,11 @@ def test_more_values_than_the_limit_are_refused_on_both_sides(name):
 def test_numpy_scalars_and_tuples_become_plain_values():
     header = {"a": np.float32(0.5), "b": np.int64(3), "c": (1, np.bool_(True)), "d": np.float64(2)}
     assert frames.decode(frames.encode(header))[0] == {"a": 0.5, "b": 3, "c": [1, True], "d": 2.0}
+
+
+def test_members_of_enums_travel_as_their_values():
+    header = {"a": enum.StrEnum("Kind", {"MOSS": "moss"}).MOSS, "b": [enum.IntEnum("Size", {"BIG": 3}).BIG]}
+    assert frames.decode(frames.encode(header))[0] == {"a": "moss", "b": [3]}
 
 
 def packed(**header):

@@ -319,6 +319,19 @@ def test_a_waiting_peer_hears_something_every_two_seconds(wire):
     assert wire.hears() == []
 
 
+def test_a_pong_does_not_wait_behind_all_the_answers_to_a_flood(wire):
+    wire.greet("quiet")
+    wire.hears()
+    for id in range(1, 50):
+        wire.ask(id)
+        wire.machine.fail("p", id, "busy", "Later.")
+    wire.hear(messages.Ping(id=1), "quiet")
+    told = []
+    wire.send = lambda peer, raw: told.append(peer) or Sending.SENT
+    wire.turn()
+    assert "quiet" in told[:2] and told.count("p") == 49
+
+
 def test_progress_to_a_peer_that_does_not_read_is_dropped_and_its_result_kept(wire):
     wire.ask(1)
     wire.machine.started("p", 1)
