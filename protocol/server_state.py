@@ -138,6 +138,7 @@ class ServerConnection:
     describe  the rest of `welcome`: device, memory_mib, generators, styles, capabilities; asked at each hello
     grace_s   how long a vanished peer's requests go on, so that it may come back for them
     refusal   (an attribute) a sentence where this peer may not ask this; it is answered `forbidden`
+    trusts    (an attribute) whether this peer may hear of this machine's files: `notices`
     """
 
     def __init__(
@@ -166,6 +167,7 @@ class ServerConnection:
         self._max_request_bytes = max_request_bytes
         self._grace_s = grace_s
         self.refusal: Callable[[Peer, messages.Request], str | None] = lambda peer, request: None
+        self.trusts: Callable[[Peer], bool] = lambda peer: True
         self._now = 0.0
         self._peers: dict[Peer, _PeerState] = {}
         self._strangers: dict[Peer, deque[_Outgoing]] = {}  # answers to those who are not greeted
@@ -219,6 +221,9 @@ class ServerConnection:
         state.outbox.extend(self._strangers.pop(peer, ()))
         for id in [id for id in state.pending if id not in hello.pending]:
             events += self._end_early(peer, id, "cancelled", "The client does not wait for this any more.")
+        told = dict(self._describe())
+        if not self.trusts(peer):
+            told.pop("notices", None)
         welcome = messages.Welcome(
             server=self._server,
             version=self._version,
@@ -226,7 +231,7 @@ class ServerConnection:
             session=self.session,
             limits=self._limits(),
             pending=tuple(state.pending),
-            **self._describe(),
+            **told,
         )
         self._put(peer, welcome)
         state.told_at = now

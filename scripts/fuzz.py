@@ -12,6 +12,7 @@ The real socket has a script of its own, flood_frames.py. Ends with 1 if somethi
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -106,6 +107,8 @@ def main() -> int:
     for name in args.targets:
         if name not in NAMES:
             parser.error(f"there is no target {name!r}; there are {', '.join(NAMES)}")
+    if importlib.util.find_spec("atheris") is None:
+        parser.error("the fuzzer is not installed: pip install atheris")
     rows = []
     for name in args.targets or NAMES:
         rows.append(row := fuzz(name, args.seconds, args.work))

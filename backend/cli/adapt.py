@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import Any
 
+from ..errors import BadRequest
 from . import values
 from .console import Console
 from .inprocess import call, tell_warnings
@@ -41,7 +42,10 @@ def add(commands) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace a style of the same name")
     parser.add_argument("--report", type=values.path, metavar="DIR", help="write a report on the run there")
     parser.add_argument("--resume", action="store_true", help="go on from NAME-partial, or from NAME with --overwrite")
+    parser.add_argument("--detach", action="store_true", help="run on when this terminal, or Blender, is closed")
     shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--status", metavar="NAME", help="where the detached run that makes that style stands")
+    shown.add_argument("--cancel", metavar="NAME", help="stop the detached run that makes that style")
     shown.add_argument("--list-methods", action="store_true", help="what can be trained, and stop")
     shown.add_argument("--list-presets", action="store_true", help="what each preset sets, and stop")
     add_common(parser)
@@ -143,6 +147,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.list_methods or args.list_presets:
         return _show(args, console)
+    if args.status or args.cancel:
+        return _look(args, console)
     if not args.targets and not args.images:
         raise UsageError("the following arguments are required: --target or --image", "latent-loom adapt")
     if args.targets and args.source is None:
@@ -152,6 +158,14 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     params |= {name: value for name in SENT if (value := getattr(args, name)) is not None}
     if args.report:
         params["report"] = str(args.report.absolute())
+    if args.detach:
+        if args.threads:
+            raise BadRequest("A detached run takes all cores; leave out --threads or --detach.")
+        value = call(args, console, "adapt", params | {"detach": True})
+        console.say(
+            f"It runs by itself. latent-loom adapt --status {value['name']} says how far it is; --cancel ends it."
+        )
+        return value
     title = f"{args.source} -> {params['name']}" if args.source else params["name"]
     value = call(args, console, "adapt", params, title=title)
     tell_warnings(value, console)
@@ -163,6 +177,16 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         console.say(f"Report: {value['file']}")
     of_class = "" if args.class_index is None else f" --class {args.class_index}"
     console.say(f"Use it: latent-loom generate --style {style['name']}{of_class} --out textures")
+    return value
+
+
+def _look(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Where a detached run stands, or its end."""
+    value = call(args, console, "adapt_status" if args.status else "adapt_cancel", {"name": args.status or args.cancel})
+    state = "stopping" if args.cancel and value["state"] == "running" else value["state"]
+    console.say(f"{state}: {value['done']} of {value['total']} iterations.")
+    if value.get("message"):
+        console.say(value["message"])
     return value
 
 

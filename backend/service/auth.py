@@ -82,7 +82,8 @@ def refuse_open_address(address: str, curve: CurveKeys | None) -> None:
 class Doorkeeper:
     """Answers ZAP requests. Make one before the ROUTER binds; poll `socket` and call `answer` when it is readable.
 
-    clients  public keys (Z85) and the names of those whose they are, asked at every handshake; None = those of `curve`
+    clients  public keys (Z85) and the names of those whose they are, asked at every handshake and every message; None =
+             those of `curve`
     refused  counts those who were not let in
     """
 
@@ -125,6 +126,15 @@ class Doorkeeper:
             status = (b"200", b"OK", user.encode()) if user is not None else (b"400", b"refused", b"")
             self.socket.send_multipart([b"1.0", frames[1] if len(frames) > 1 else b"", *status, b""])
 
+    def user_of(self, shown: str) -> str | None:
+        """The user of a connection that was let in with `shown`; None where it would not be let in any more.
+
+        shown  the User-Id that `answer` gave it: the public key, or OWNER for the token
+        """
+        if self._curve is None:
+            return OWNER if shown == OWNER else None
+        return self._clients().get(shown)
+
     def _refuse(self, address: str) -> None:
         self.refused += 1
         if count := self._seldom.tells(time.monotonic()):
@@ -133,8 +143,10 @@ class Doorkeeper:
                         extra=about("refused", address=address, count=count))  # fmt: skip
 
     def _who(self, frames: Sequence[bytes]) -> str | None:
-        """The user, or None for a stranger. frames: version, request id, domain, address, identity, mechanism,
-        credentials..."""
+        """The User-Id (see `user_of`), or None for a stranger.
+
+        frames  version, request id, domain, address, identity, mechanism, credentials...
+        """
         if len(frames) < 6 or frames[0] != b"1.0":
             return None
         mechanism, credentials = frames[5], frames[6:]
@@ -142,7 +154,7 @@ class Doorkeeper:
             return OWNER if hmac.compare_digest(credentials[1], self._token) else None
         if mechanism == b"CURVE" and self._curve is not None and len(credentials) == 1:
             # Every key is compared, so the time tells nothing about which one is on the list.
-            same = [user for key, user in self._clients().items() if hmac.compare_digest(credentials[0], _raw(key))]
+            same = [key for key in self._clients() if hmac.compare_digest(credentials[0], _raw(key))]
             return same[0] if same else None
         return None
 

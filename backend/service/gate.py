@@ -66,7 +66,7 @@ class Gate:
             self._take_note(now)
         late = [fd for fd, since in self._silent.items() if now - since > self._hello_within_s]
         for fd in late:
-            self._close(fd, now, f"it said no hello in {self._hello_within_s:g} s")
+            self.shut(fd, now, f"it said no hello in {self._hello_within_s:g} s")
 
     def left(self) -> list[bytes]:
         """The clients whose connection has ended since the last call, and who have no other by now."""
@@ -90,7 +90,7 @@ class Gate:
                 self._silent[fd] = now
                 self._porch.arrived(fd)
                 if len(self) > self._most:
-                    self._close(fd, now, f"there are {self._most} already")
+                    self.shut(fd, now, f"there are {self._most} already")
 
     def heard(self, fd: int, peer: bytes, greeted: bool, now: float) -> None:
         """A message of `peer` came by this connection; it is greeted by now, or not."""
@@ -103,8 +103,8 @@ class Gate:
         self._greeted[fd] = peer
         self._newest[peer] = fd
 
-    def _close(self, fd: int, now: float, reason: str) -> None:
-        """Shut the connection down, if the number is still that of one of ours: it may have ended, and be used anew."""
+    def shut(self, fd: int, now: float, reason: str) -> None:
+        """End a connection, if the number is still that of one of ours: it may have ended, and be used anew."""
         self._silent.pop(fd, None)
         self.closed += 1
         if now - self._told_s >= LOG_EVERY_S:

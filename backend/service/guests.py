@@ -24,8 +24,10 @@ def refusal(user: str, type: str, params: Mapping[str, Any]) -> str | None:
         return "What models this backend has is its owner's choice; ask him."
     if type == "asset_library" and (params.get("blender") is not None or params.get("addon") is not None):
         return "Which program runs on the backend's machine is its owner's choice; ask without `blender` and `addon`."
-    if type == "batch" and params.get("detach"):
-        return "A batch that outlives its client is for the owner; ask without `detach`."
+    if type in ("batch", "adapt") and params.get("detach"):
+        return "Work that outlives its client is for the owner; ask without `detach`."
+    if type == "adapt_cancel":
+        return "Only its owner ends what runs by itself."
     if type == "batch" and params.get("cluster") is not None:
         return "Which cluster this backend works with is its owner's choice; ask without `cluster`."
     return None

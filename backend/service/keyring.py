@@ -120,22 +120,39 @@ def curve_keys(data: Path | None) -> CurveKeys | None:
 def known(settings: ServeSettings, owners: tuple[str, str] | None) -> Callable[[], Mapping[str, str]] | None:
     """Who may connect now, public key -> name, for the doorkeeper: the list on disk and the owner; None without CURVE.
 
-    What cannot be read lets nobody in but the owner.
+    Asked with every message, so the file is read where it has changed. One that cannot be read lets in the owner alone.
     """
     if settings.curve is None or owners is None:
         return None
-    fixed, root = settings.curve.allowed_clients, settings.data or data_folder()
+    owner, root = {owners[0]: OWNER}, settings.data or data_folder()
+    fixed = {key: key[:8] for key in settings.curve.allowed_clients}
+    seen: tuple[int, ...] | None = None
+    known_then: Mapping[str, str] = {}
 
     def now() -> Mapping[str, str]:
-        named: Mapping[str, str] = {key: key[:8] for key in fixed}
-        if (folder(root) / CLIENTS).exists():
-            try:
-                named = {key: name for name, key in clients(root).items()}
-            except (BadRequest, CannotWrite):
-                named = {}
-        return {**named, owners[0]: OWNER}
+        nonlocal seen, known_then
+        found = _version(folder(root) / CLIENTS)
+        if found != seen:
+            seen, known_then = found, (_named(root) if found else fixed) | owner
+        return known_then
 
     return now
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """Another one after every change of the file; empty where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
+
+
+def _named(root: Path) -> dict[str, str]:
+    try:
+        return {key: name for name, key in clients(root).items()}
+    except (BadRequest, CannotWrite):
+        return {}
 
 
 # --- files ---

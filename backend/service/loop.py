@@ -72,8 +72,8 @@ class Loop:
         self._doorkeeper = doorkeeper
         self._wakeup = wakeup
         self._machine = machine
-        machine.refusal = self.refusal
-        self._context = replace(context, status=self.status)
+        machine.refusal, machine.trusts = self.refusal, self.trusts
+        self._contexts = {owns: replace(context, status=self.status, for_owner=owns) for owns in (True, False)}
         self._device = device
         self._stop = stop
         self._owner_roots, self._guest_roots = owner_roots, guest_roots
@@ -143,10 +143,15 @@ class Loop:
             if (parts := transport.receive(self._router)) is None:
                 return False
             first, *rest = parts
-            peer = first.bytes
-            self._hear(peer, _user_of(first), rest)
+            peer, user, fd = first.bytes, self._doorkeeper.user_of(_shown(first)), first.get(zmq.SRCFD)
             now = time.monotonic()
-            self._gate.heard(first.get(zmq.SRCFD), peer, self._machine.is_greeted(peer), now)
+            if user is None:
+                self._gate.shut(fd, now, "its key was removed")
+                self._act(self._machine.peer_gone(peer, "its key was removed"))
+                continue
+            self._hear(peer, user, rest)
+            now = time.monotonic()
+            self._gate.heard(fd, peer, self._machine.is_greeted(peer), now)
             if now >= until_s:
                 break
         return True
@@ -231,8 +236,9 @@ class Loop:
     def _handle(self, ticket: Ticket, job: Job) -> Answer:
         """What a worker does with a ticket, in the worker's thread."""
         job.check()
-        with within(self._owner_roots if ticket.user == OWNER else self._guest_roots):
-            return HANDLERS[ticket.type](self._context, ticket.params, ticket.arrays, job)
+        owns = ticket.user == OWNER
+        with within(self._owner_roots if owns else self._guest_roots):
+            return HANDLERS[ticket.type](self._contexts[owns], ticket.params, ticket.arrays, job)
 
     def _at_once(self, ticket: Ticket) -> Answer | LoomError:
         try:
@@ -293,6 +299,11 @@ class Loop:
         client = self.tally.clients.get(peer)
         return client.user if client is not None else self._speaker
 
+    def trusts(self, peer: server_state.Peer) -> bool:
+        """For the protocol machine: whether this peer may hear of this machine's files."""
+        assert isinstance(peer, bytes)
+        return self._user(peer) == OWNER
+
     def refusal(self, peer: server_state.Peer, request: messages.Request) -> str | None:
         """For the protocol machine: why this peer may not ask this."""
         assert isinstance(peer, bytes)
@@ -303,8 +314,8 @@ class Loop:
         log.info("job id=%d %s reason=%s", request_id, what, reason, extra=about(f"job_{what}", **fields))
 
 
-def _user_of(frame: zmq.Frame) -> str:
-    """The user that the handshake found out; libzmq gives it to every message."""
+def _shown(frame: zmq.Frame) -> str:
+    """What the handshake let this connection in with; libzmq gives it to every message."""
     try:
         return str(frame.get("User-Id"))
     except (zmq.ZMQError, ValueError):

@@ -1,16 +1,21 @@
-"""A batch in a process of its own, which outlives whoever asked for it; `batch_state` finds it again."""
+"""Work in a process of its own, which outlives whoever asked for it; `batch_state` finds it again.
+
+`detach` does so with a batch, `service/apart.py` with an adaptation.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CannotWrite, LoomError
-from .batch_state import is_running, read_state
+from .batch_state import FILE, is_running, read_state
 from .files import open_folder, write_atomic
 
 if TYPE_CHECKING:
@@ -44,22 +49,36 @@ def detach(store: Store, asked: Asked) -> dict[str, Any]:
     command += ["--data", str(store.root.absolute())]
     command += [f"--{name}" for name in ("resume", "verify") if getattr(asked, name)]
     command += ["--cluster", asked.cluster] if asked.cluster else []
-    (folder / "batch.json").unlink(missing_ok=True)
+    begin(command, folder)
+    return read_state(folder)
+
+
+def begin(command: list[str], folder: Path, said: bytes = b"", has_begun: Callable[[], bool] = lambda: True) -> None:
+    """Start `command`, which keeps its state in `folder`, and wait until that is there and `has_begun`.
+
+    said    what it reads from its standard input
+    Raises  LoomError, with what it said last, where it ended before
+    """
+    (folder / FILE).unlink(missing_ok=True)
     log = folder / LOG
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **_apart()
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, **_apart()
         )  # fmt: skip
     _started[:] = [one for one in _started if one.poll() is None] + [process]
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(said)
     until = time.monotonic() + BEGINS_WITHIN_S
     while time.monotonic() < until:
-        if (folder / "batch.json").exists():
-            return read_state(folder)
+        if (folder / FILE).exists() and has_begun():
+            return
         if process.poll() is not None:
-            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise LoomError(said[-1] if said else f"The batch ended before it began; see {log}.")
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise LoomError(lines[-1] if lines else f"It ended before it began; see {log}.")
         time.sleep(0.05)
-    raise LoomError(f"The batch has not begun after {BEGINS_WITHIN_S:.0f} s; see {log}.")
+    if not (folder / FILE).exists():
+        raise LoomError(f"It has not begun after {BEGINS_WITHIN_S:.0f} s; see {log}.")
 
 
 def _apart() -> dict[str, Any]:

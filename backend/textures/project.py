@@ -20,6 +20,7 @@ from ..adaptation.clip import load_clip
 from ..adaptation.likeness import cosine, material_loss
 from ..errors import BadRequest, Cancelled
 from ..job import Job, Progress
+from ..models.clips import find_clip
 from .filters import resample, wrap_of
 from .generate import Canvas, plan_canvas, render
 from .keep import kept_picture
@@ -111,7 +112,7 @@ def project(
     canvas = _canvas(generator.config, settings)
     target = fit_picture(picture, canvas.size, settings.tile)
     goal = _tensor(target, generator.mapping.w_avg.device)
-    clip = load_clip(settings.clip, str(goal.device))
+    clip = find_clip(store.root, settings.clip, str(goal.device))
     run = Projection(
         generator, goal, settings.projection, grid=canvas.grid, tile=canvas.padding, likeness=material_loss(clip, goal)
     )

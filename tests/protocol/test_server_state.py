@@ -319,6 +319,15 @@ def test_a_waiting_peer_hears_something_every_two_seconds(wire):
     assert wire.hears() == []
 
 
+def test_who_is_not_trusted_hears_no_notices():
+    wire = Wire(describe=lambda: {"device": "cpu", "notices": ["/home/me/styles/x was moved."]})
+    wire.machine.trusts = lambda peer: peer == "owner"
+    for peer in ("owner", "guest"):
+        wire.greet(peer)
+    told = {peer: wire.hears(peer)[0].notices for peer in ("owner", "guest")}
+    assert told == {"owner": ["/home/me/styles/x was moved."], "guest": None}
+
+
 def test_a_pong_does_not_wait_behind_all_the_answers_to_a_flood(wire):
     wire.greet("quiet")
     wire.hears()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...job import Job
-from .adaptation import PARTIAL, adapt
+from .adaptation import PARTIAL, adapt, adapt_cancel, adapt_status
 from .assets import asset_library
 from .batches import batch, batch_cancel, batch_status
 from .checkpoints import export, import_
@@ -55,6 +55,8 @@ HANDLERS: dict[str, Handler] = {
     "models": models,
     "styles": styles,
     "adapt": adapt,
+    "adapt_status": adapt_status,
+    "adapt_cancel": adapt_cancel,
     "generate": generate,
     "seeds": seeds,
     "directions": directions,
@@ -90,7 +92,17 @@ HANDLERS: dict[str, Handler] = {
 AT_THE_DESK = frozenset(
     {
         *("models", "styles", "show_style", "rename_style", "delete_style", "textures", "delete_texture"),
-        *("seeds", "batch_status", "batch_cancel", "free", "delete_clip", "delete_generator", "disk"),
+        *(
+            "seeds",
+            "adapt_status",
+            "adapt_cancel",
+            "batch_status",
+            "batch_cancel",
+            "free",
+            "delete_clip",
+            "delete_generator",
+            "disk",
+        ),
     }
 )
 """Requests that compute nothing: they need not wait for the device's worker."""

@@ -13,7 +13,7 @@ from ...errors import AlreadyExists, BadRequest, Cancelled, NotFound, PromptErro
 from ...job import Job, Progress
 from ...models.files import check_name
 from ..parameters import parse
-from .context import Answer, Context, absolute
+from .context import Answer, Context, Named, absolute
 from .entries import class_warnings, style_value
 from .reporting import write_report
 
@@ -35,6 +35,7 @@ class AdaptRequest:
     """preset  settings by intent, under those that are given (`adaptation.presets`)
     resume  go on from NAME-partial, or from the style NAME itself, up to more iterations
     report  folder for a report on the style, with the run's timings; None = no report
+    detach  in a process of its own, which outlives this one (`service/apart.py`)
     """
 
     name: str
@@ -43,6 +44,7 @@ class AdaptRequest:
     preset: str | None = None
     resume: bool = False
     report: Path | None = None
+    detach: bool = False
 
     def __post_init__(self) -> None:
         absolute("report", self.report)
@@ -66,11 +68,26 @@ class _Kept:
 
 
 def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
-    """Train a style. Every snapshot is kept as NAME-partial, so a cancel or a kill loses little."""
-    from ...adaptation.adapt import adapt as train
+    """Train a style, here or in a process of its own."""
+    from ...textures.batch_state import is_running
+    from .. import apart
+
+    name = params.get("name")
+    if isinstance(name, str) and is_running(apart.folder(context.store.root, name)):
+        raise AlreadyExists(
+            f"A process of its own is making {name!r} already; wait for it, cancel it (adapt --cancel {name}) or "
+            "choose another name."
+        )
+    asked, settings = checked(context, params)
+    if asked.detach:
+        return Answer(value=apart.begin(context.store.root, asked.name, params))
+    return train(context, asked, settings, job)
+
+
+def checked(context: Context, params: Mapping) -> tuple[AdaptRequest, AdaptSettings]:
+    """What is asked, and that it can be begun."""
     from ...adaptation.presets import with_preset
     from ...adaptation.settings import AdaptSettings
-    from ...models.clips import find_clip
     from ...textures.files import open_folder
 
     preset = params.get("preset")
@@ -78,10 +95,18 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     asked, settings = parse("adapt", merged, AdaptRequest, AdaptSettings)
     for path in (*settings.images, *settings.source_images):
         absolute("images", path)
-    store, began_s = context.store, time.monotonic()
-    _check_names(store, asked)
+    _check_names(context.store, asked)
     if asked.report:  # a folder that cannot be is found out now, not after hours of training
         open_folder(asked.report)
+    return asked, settings
+
+
+def train(context: Context, asked: AdaptRequest, settings: AdaptSettings, job: Job) -> Answer:
+    """Train a style here. Every snapshot is kept as NAME-partial, so a cancel or a kill loses little."""
+    from ...adaptation.adapt import adapt as trained
+    from ...models.clips import find_clip
+
+    store, began_s = context.store, time.monotonic()
     kept = _begun(store, asked.name, settings) if asked.resume else _Kept()
     begun_at = len(kept.history.get("loss", ()))
 
@@ -99,7 +124,7 @@ def adapt(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     clips = [find_clip(store.root, name, str(store.device)) for name, _ in settings.weighted_clips()]
     generator, watched = store.generator(asked.generator), Job(report, job.cancelled)
     with _telling(lambda: _kept_as(kept), "Cancelled before the first snapshot; no style was made."):
-        style = train(
+        style = trained(
             generator, settings, name=asked.name, generator_name=asked.generator, clips=clips,
             job=watched, keep=keep, resume=kept.style, earlier=kept.snapshots, state=kept.state,
         )  # fmt: skip
@@ -156,6 +181,20 @@ def _telling(more: Callable[[], str], cancelled: str | None = None) -> Iterator[
         if known is None or not told or isinstance(known, BadRequest | PromptError):  # said before the work
             raise
         raise type(known)(f"{str(known).removesuffix('.')}; {told}.") from error
+
+
+def adapt_status(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    from .. import apart
+
+    (asked,) = parse("adapt_status", params, Named)
+    return Answer(value=apart.state(context.store.root, asked.name))
+
+
+def adapt_cancel(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    from .. import apart
+
+    (asked,) = parse("adapt_cancel", params, Named)
+    return Answer(value=apart.cancel(context.store.root, asked.name))
 
 
 def _kept_as(kept: _Kept) -> str:

@@ -151,6 +151,8 @@ class _Adaptation:
             merged = with_preset(preset if isinstance(preset, str) else None, params)  # `parse` tells the others
             self.asked, self.settings = parse("adapt", merged, AdaptRequest, AdaptSettings)
             check_name(self.asked.name)
+            if self.asked.detach:
+                raise BadRequest("detach is for the whole batch, not for one of its styles.")
             for name in ("images", "source_images"):
                 for path in getattr(self.settings, name):
                     if not path.is_file():

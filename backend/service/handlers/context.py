@@ -36,15 +36,25 @@ def idle_status() -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What handlers work with. `status` is the running service's, if there is one."""
+    """What handlers work with.
+
+    status     the running service's, if there is one
+    for_owner  False: the answer goes to another machine, where it is nobody's business how folders are called here
+    """
 
     store: Store
     status: Callable[[], dict[str, Any]] = idle_status
+    for_owner: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
     """A request without parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,15 +11,10 @@ from pathlib import Path
 from ...errors import BadRequest
 from ...job import Job
 from ..parameters import parse
-from .context import Answer, Context, Nothing, absolute
+from .context import Answer, Context, Named, Nothing, absolute
 from .entries import generator_value, plain
 
 PARTS = ("generators", "styles", "kept", "clips", "training", "downloads")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Named:
-    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +81,7 @@ def train_generator(context: Context, params: Mapping, arrays: Mapping, job: Job
     )
     entry = next(entry for entry in store.generators() if entry.name == asked.name)
     value = {"generator": generator_value(entry), "warnings": plain(said), "seconds": time.monotonic() - began_s}
-    return Answer(value=value | {"folder": str(store.root / "training" / asked.name)})
+    return Answer(value=value | {"folder": str(store.root / "training" / asked.name) if context.for_owner else ""})
 
 
 def disk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -95,7 +90,8 @@ def disk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer
     root = context.store.root
     parts = {name: _bytes(root / name) for name in PARTS}
     there = next(place for place in (root, *root.parents) if place.exists())
-    return Answer(value={"root": str(root), "parts": parts, "free_bytes": shutil.disk_usage(there).free})
+    shown = str(root) if context.for_owner else ""
+    return Answer(value={"root": shown, "parts": parts, "free_bytes": shutil.disk_usage(there).free})
 
 
 def _bytes(folder: Path) -> int:

@@ -123,6 +123,29 @@ def test_a_key_that_was_removed_opens_nothing_any_more(guarded, data):
         client.connect(timeout_s=5)
 
 
+def test_a_client_whose_key_is_removed_while_it_is_here_is_not_heard_any_more(guarded, data):
+    info = connection_file.read(guarded)
+    guest = keyring.add(data, "guest", "tcp://studio:47555").client_keys
+    with Client(info.address, "", server_key=info.server_key, client_keys=guest) as client:
+        client.request("status", {}, timeout_s=30)
+        keyring.remove(data, "guest")
+        keyring.add(data, "guest", "tcp://studio:47555")  # another key of that name opens nothing for the old one
+        with pytest.raises(errors.BackendLost):
+            client.request("status", {}, timeout_s=30)
+        assert isinstance(client.refused, errors.WrongToken)
+    with Client.from_connection_file(guarded) as owner:
+        users = {one["user"] for one in owner.request("status", {}, timeout_s=30).value["clients"]}
+    keyring.remove(data, "guest")
+    assert "guest" not in users
+
+
+def test_where_the_data_lie_is_told_to_the_owner_alone(guarded, data, visitor):
+    told = visitor.request("disk", {}, timeout_s=30).value
+    assert told["root"] == "" and told["parts"]["styles"] >= 0
+    with Client.from_connection_file(guarded) as owner:
+        assert owner.request("disk", {}, timeout_s=30).value["root"] == str(data)
+
+
 def test_the_log_has_a_line_for_each_job_and_no_secret(guarded, data, visitor, friend):
     visitor.request("models", {}, timeout_s=60)
     log = (data.parent / "log.jsonl").read_text()

@@ -16,6 +16,8 @@ from latent_loom.protocol.requests import REQUESTS
         ("import", {"name": "x", "url": "https://example.org/x.pkl"}),
         ("asset_library", {"folder": "/x", "blender": "/bin/sh"}),
         ("batch", {"out": "/x", "detach": True}),
+        ("adapt", {"name": "x", "detach": True}),
+        ("adapt_cancel", {"name": "x"}),
         ("batch", {"out": "/x", "cluster": "auto"}),
     ],
 )

@@ -37,13 +37,13 @@ def flooded(monkeypatch):
         dealer.connect(f"inproc://{id(router)}")
         clock = Clock(each_s)
         monkeypatch.setattr(loops, "time", clock)
-        monkeypatch.setattr(loops, "_user_of", lambda frame: "owner")
+        monkeypatch.setattr(loops, "_shown", lambda frame: "owner")
         gate = SimpleNamespace(monitor=None, look=lambda *_: None, left=list, heard=lambda *_: None)
         monkeypatch.setattr(zmq.Frame, "get", lambda frame, option: 0)
         loop = loops.Loop(
             router=router,
             gate=gate,
-            doorkeeper=SimpleNamespace(socket=None),
+            doorkeeper=SimpleNamespace(socket=None, user_of=lambda shown: shown),
             wakeup=wakeup,
             machine=ServerConnection(session="s"),
             context=Context(store=None),

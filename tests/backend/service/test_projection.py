@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
-from latent_loom.backend.errors import AlreadyExists, BadRequest, Cancelled, NotFound
+from latent_loom.backend.adaptation.clip import BUILTIN_CLIPS
+from latent_loom.backend.errors import AlreadyExists, BadRequest, Cancelled, LoomError, NotFound
 from latent_loom.backend.job import Job
 from latent_loom.backend.service.handlers import HANDLERS, Context
 from latent_loom.backend.textures.project import ProjectSettings, fit_picture, psnr_db
@@ -44,6 +47,14 @@ def test_a_file_is_projected_and_the_pictures_are_written(ask, tmp_path):
     assert [file["map"] for file in answer.value["files"]] == ["color", "sheet"]
     for file in answer.value["files"]:
         Image.open(file["path"]).load()
+
+
+def test_a_clip_of_ones_own_tells_the_materials_apart(ask, store):
+    shutil.copytree(BUILTIN_CLIPS["builtin"], store.root / "clips" / "mine")
+    texture = ask("project", QUICK | {"clip": "mine"}, {"picture": PICTURE}).value["texture"]
+    assert texture["origin"] == "projection"
+    with pytest.raises(LoomError, match="mein"):
+        ask("project", QUICK | {"clip": "mein", "overwrite": True}, {"picture": PICTURE})
 
 
 def test_the_same_request_gives_the_same_file(ask, store):
