@@ -137,7 +137,7 @@ REQUESTS: dict[str, RequestType] = {
             name="batch",
             required=("out",),
             optional=("jobs", "file", "resume", "verify", "dry_run", "detach", "cluster"),
-            value=("out", "manifest", "written", "skipped", "failed", "warnings", "seconds"),
+            value=("out", "manifest", "written", "skipped", "lost", "failed", "warnings", "seconds"),
         ),
         RequestType(name="batch_status", required=("out",), value=("state", "done", "total"), idempotent=True),
         RequestType(

@@ -79,13 +79,11 @@ def _tell_made(args: argparse.Namespace, value: dict[str, Any], console: Console
         many = f" ({entry['count']} textures)" if entry["count"] > 1 else ""
         console.complain(f"{entry['name']}{many}: {entry['message']}")
     console.say(
-        f"{value['written']} written, {value['skipped']} already there, {len(failed)} failed, "
-        f"in {args.out} ({value['seconds']:.1f} s); the list is {value['manifest']}."
+        f"{counted(value['written'], 'file')} written, {value['skipped']} already there, "
+        f"{value['lost']} failed, in {args.out} ({value['seconds']:.1f} s); the list is {value['manifest']}."
     )
     if failed:
-        sentence = (
-            f"{len(failed)} of the batch's items failed; correct them in {args.file} and run again with --resume."
-        )
+        sentence = f"{value['lost']} of the batch failed; correct what is told in {args.file} and run with --resume."
         raise UnfinishedError(sentence, value)
     return value
 

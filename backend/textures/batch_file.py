@@ -107,6 +107,11 @@ def _toml(name: str, text: str) -> tuple[dict[str, Any], Lines]:
         jobs = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadRequest(f"{name} is not valid TOML: {error}; correct it there.") from error
+    return jobs, lines_of_toml(text)
+
+
+def lines_of_toml(text: str) -> Lines:
+    """Where the entries of TOML text stand: see `BatchFile`."""
     rows = text.split("\n")
 
     def line(table: str, number: int, key: str | None) -> int | None:
@@ -122,7 +127,7 @@ def _toml(name: str, text: str) -> tuple[dict[str, Any], Lines]:
                 return at + 1
         return start + 1
 
-    return jobs, line
+    return line
 
 
 def _csv(name: str, text: str) -> tuple[dict[str, Any], Lines]:

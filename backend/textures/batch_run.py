@@ -40,7 +40,7 @@ LAST_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class BatchResult:
-    """written  files written now;  skipped  files that were complete already
+    """written  files written now;  skipped  files that were complete already;  lost  textures and styles that failed
     failed   {"name", "message", "seeds"} of each item and of each thing that was wrong with it, tried twice
     """
 
@@ -48,6 +48,7 @@ class BatchResult:
     manifest: Path
     written: int
     skipped: int
+    lost: int = 0
     failed: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -94,8 +95,11 @@ def run_batch(
                 manifest.close(order=settings.files)
                 write_failures(folder, run.failed)
             finally:
+                state.known |= {"written": run.written, "skipped": run.skipped, "failed": run.lost}
                 state.end(*ended)
-    return BatchResult(out=folder, manifest=manifest.path, written=run.written, skipped=run.skipped, failed=run.failed)
+    return BatchResult(
+        out=folder, manifest=manifest.path, written=run.written, skipped=run.skipped, lost=run.lost, failed=run.failed
+    )
 
 
 def _prepare_folders(folder: Path, settings: BatchSettings) -> None:

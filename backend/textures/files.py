@@ -12,7 +12,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -115,10 +115,26 @@ def writing_atomic(path: Path) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
-def sweep_parts(folder: Path, stem: str = "") -> None:
-    """Remove what killed processes left of files whose names begin with `stem`. Only where nobody else writes those."""
+def sweep_parts(folder: Path, stem: str = "", names: Container[str] | None = None) -> None:
+    """Remove what killed processes left of files whose names begin with `stem` (and are of `names`, where those are
+    given). Only where nobody else writes those.
+    """
     for part in folder.glob(f".{stem}*{_PART}"):
-        part.unlink(missing_ok=True)
+        if names is None or part.name[1:].rsplit(".", 2)[0] in names:
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def no_empty_folder(out: Path | None) -> Iterator[None]:
+    """Folders that are made inside, on the way to `out` and in it, go again where it fails with nothing in them."""
+    missing = [] if out is None else [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for folder in [*(folder for within in missing[:1] for folder in within.glob("*/")), *missing]:
+            with contextlib.suppress(OSError):  # something is in it, or it was never made
+                folder.rmdir()
+        raise
 
 
 def part_beside(path: Path) -> Path:

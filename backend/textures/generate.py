@@ -6,6 +6,7 @@ product can change with the batch, and its noise and input map are drawn on the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from ..errors import BadRequest
 from ..job import Job, Progress
 from .canvas import Canvas, plan_canvas
 from .deep import check_library, eight_bit
-from .files import check_stem, open_folder, picture_name, write_picture
+from .files import check_stem, open_folder, picture_name, sweep_parts, write_picture
 from .filters import resample, wrap_of
 from .look import Look, StyleList, check_seeds, check_size, check_styles
 from .memory import check_memory, predicted_mib
@@ -114,7 +115,9 @@ def generate(
     files: list[dict[str, Any]] = []
     arrays: dict[str, list[np.ndarray]] = {which: [] for which in settings.maps}
     total, memory_mib = len(settings.textures), announce(store, settings, len(settings.textures), job)
-    for done, (seed, strength) in enumerate(settings.textures):
+    if folder is not None:
+        sweep_parts(folder, settings.stem, {name for names in _names(settings) for name in names.values()})
+    for done, ((seed, strength), names) in enumerate(zip(settings.textures, _names(settings), strict=True)):
         job.check()
         color = make_texture(store, settings, seed, strength)
         if folder is None:
@@ -125,7 +128,7 @@ def generate(
             if folder is None:
                 arrays[which].append(image)
                 continue
-            path = folder / picture_name(settings.stem, seed, which, settings.format, strength)
+            path = folder / names[which]
             write_picture(path, image, about=picture_record(settings, origin, seed, which))
             about = {} if strength is None else {"strength": strength}
             about |= {} if repeat is None or which != "color" else {"repeat": repeat}
@@ -134,6 +137,12 @@ def generate(
         job.report(Progress(done=done + 1, total=total, stage="generate", numbers=numbers, preview=eight_bit(color)))
     images = {which: np.stack(stack) for which, stack in arrays.items()} if folder is None else {}
     return GenerateResult(files=files, images=images, memory_mib=memory_mib)
+
+
+def _names(settings: GenerateSettings) -> Iterator[dict[str, str]]:
+    """Of each texture, map -> file name."""
+    for seed, strength in settings.textures:
+        yield {which: picture_name(settings.stem, seed, which, settings.format, strength) for which in settings.maps}
 
 
 def announce(store: Store, look: Look, total: int, job: Job) -> int:

@@ -17,7 +17,7 @@ from ...stylegan2.latents import catmull_rom
 from ..errors import BadRequest
 from ..job import Job, Progress
 from .canvas import plan_canvas
-from .files import open_folder, write_picture
+from .files import open_folder, sweep_parts, write_picture
 from .generate import render
 from .look import Look, StyleList
 from .movies import write_preview
@@ -111,10 +111,11 @@ def grid(store: Store, settings: GridSettings, out: Path, job: Job | None = None
     folder = open_folder(out)
     lines = [_Line(store, settings, styles) for styles in ((), *((style,) for style in settings.styles))]
     file = folder / "grid.png"
+    sweep_parts(folder, file.name)
     write_picture(file, _sheet(lines, settings, 0.0, job))
     frames: list[Path] = []
     if settings.frames:
-        open_folder(folder / "grid")
+        sweep_parts(open_folder(folder / "grid"), "frame-")
     for number in range(settings.frames):
         frames.append(folder / "grid" / f"frame-{number + 1:04d}.png")
         sheet = _sheet(lines, settings, number / settings.frames, job)

@@ -24,6 +24,7 @@ from typing import Any
 
 from ..errors import BadRequest, NotFound
 from . import spelling
+from .batch_file import lines_of_toml
 from .look import StyleList, check_choice, check_keys, check_seeds, check_styles
 from .pace import EASES
 from .variation import Source, split_direction
@@ -104,7 +105,7 @@ def key_of(table: Any) -> Key:
 
 
 def read_keys(path: Path) -> list[Key]:
-    """The keys in a TOML or JSON file. Raises NotFound; BadRequest saying which key is wrong."""
+    """The keys in a TOML or JSON file. Raises NotFound; BadRequest with the wrong key and, in TOML, its line."""
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
             raise BadRequest(f"{path.name} is too large for a file of keys.")
@@ -122,8 +123,21 @@ def read_keys(path: Path) -> list[Key]:
         try:
             keys.append(key_of(table))
         except BadRequest as error:
-            raise BadRequest(f"Key {number} of {path.name}: {error}") from error
+            line = None if path.suffix.lower() == ".json" else lines_of_toml(text)("keys", number, _culprit(table))
+            where = f"{path.name}, line {line}" if line else path.name
+            raise BadRequest(f"{where}: key {number}: {error}") from error
     return keys
+
+
+def _culprit(table: Any) -> str | None:
+    """What stands in a key without which it would be right; None where it is no single thing's fault."""
+    for name in table if isinstance(table, dict) else ():
+        try:
+            key_of({other: value for other, value in table.items() if other != name})
+        except BadRequest:
+            continue
+        return name
+    return None
 
 
 def key_params(keys: Sequence[Key]) -> dict[str, Any]:

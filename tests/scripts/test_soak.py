@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +23,7 @@ def load(name: str):
 
 @pytest.fixture(scope="module")
 def scripts():
-    return {name: load(name) for name in ("soak_backend", "soak_kills", "soak_memory")}
+    return {name: load(name) for name in ("soak_backend", "soak_kills", "soak_memory", "soak_suspensions")}
 
 
 def test_kills_in_the_middle_of_jobs_lose_nothing(scripts, tmp_path):
@@ -43,6 +44,22 @@ def test_a_half_file_would_be_noticed(scripts, tmp_path):
     (home.out / "half.json").write_text('{"a":')
     (home.out / ".half.json.part").write_text('{"a":')
     assert len(kills.whole(home)) == 3
+
+
+def test_suspensions_in_the_middle_of_jobs_and_of_none_lose_nothing(scripts, tmp_path):
+    suspensions = scripts["soak_suspensions"]
+    found = suspensions.soak(tmp_path, seconds=2.0, seed=1, only=("none", "adapt", "generate"))
+    assert {one.kind: one.wrong for one in found} == {"none": [], "adapt": [], "generate": []}
+    assert "| **all** |" in suspensions.report(found)
+
+
+@pytest.mark.parametrize(("ends", "wrong"), [(0, "ended 0 times"), (2, "ended 2 times"), (1, "another life")])
+def test_a_lost_and_a_second_answer_would_be_noticed(scripts, ends, wrong):
+    client = SimpleNamespace(request=lambda *_, **__: None, welcome=SimpleNamespace(session="new"))
+    watch = scripts["soak_suspensions"].Watch(client)
+    watch.ends = [SimpleNamespace(value={})] * ends
+    found = scripts["soak_suspensions"]._judge(SimpleNamespace(client=client), watch, "old" if ends == 1 else "new")
+    assert wrong in " ".join(found)
 
 
 def test_mixed_jobs_are_measured(scripts, capsys, monkeypatch):

@@ -82,7 +82,7 @@ def batch(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
             context.store, settings, asked.out, job, resume=asked.resume, verify=asked.verify, place=place,
             adapt=lambda entry, job: by_name[entry["name"]].make(job, train), at_once=at_once,
         )  # fmt: skip
-    value = {name: plain(getattr(made, name)) for name in ("out", "manifest", "written", "skipped")}
+    value = {name: plain(getattr(made, name)) for name in ("out", "manifest", "written", "skipped", "lost")}
     value["failed"] = [
         {"name": f["name"], "message": f["message"], "count": max(1, len(f["seeds"]))} for f in made.failed[:MOST_TOLD]
     ]

@@ -136,6 +136,21 @@ def test_a_style_that_vanishes_halfway_fails_its_textures_and_a_passing_fault_is
     made = ask("batch", jobs=jobs, out=str(tmp_path / "set"))
     assert calls == [0, 1, 2, 3, 1, 2] and made["written"] == 3
     assert made["failed"] == [{"name": "tiny", "message": "There is no style called 'gone'.", "count": 1}]
+    state = ask("batch_status", out=str(tmp_path / "set"))
+    assert [state[name] for name in ("written", "skipped", "failed")] == [
+        made[n] for n in ("written", "skipped", "lost")
+    ]
+    assert made["lost"] == 1
+
+
+def test_a_style_that_fails_is_counted_where_the_batch_stands_as_in_its_answer(ask, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise NotFound("There is no CLIP.")
+
+    monkeypatch.setattr(batches, "adapt", refuse)
+    jobs = JOBS | {"adapt": [ADAPT | {"name": "other"}], "items": [{"generator": "tiny", "seeds": "0"}]}
+    made = ask("batch", jobs=jobs, out=str(tmp_path / "set"))
+    assert (made["written"], made["lost"], ask("batch_status", out=str(tmp_path / "set"))["failed"]) == (1, 1, 1)
 
 
 def test_a_detached_batch_is_found_again_and_cancelled_and_goes_on(ask, tmp_path):

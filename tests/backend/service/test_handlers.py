@@ -317,3 +317,29 @@ def test_models_lists_methods_with_the_sizes_of_their_results_and_presets(call):
     sizes = {method["name"]: method["bytes"]["small"] for method in value["methods"]}
     assert 0 < sizes["style"] < sizes["lowrank"] and sizes["layers"] <= sizes["full"]
     assert {"weathering", "subtle"} <= {preset["name"] for preset in value["presets"]}
+
+
+@pytest.mark.parametrize("type", ["generate", "walk", "grid", "directions"])
+def test_what_is_refused_leaves_no_empty_folder_and_takes_none_that_was_there(call, tmp_path, type):
+    params = {"generator": "small", "styles": [["nowhere", 1.0]]}
+    (tmp_path / "there").mkdir()
+    for out in (tmp_path / "new" / "deep", tmp_path / "there"):
+        with pytest.raises(NotFound, match="nowhere"):
+            call(type, params | {"out": str(out)})
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "home", tmp_path / "there"]
+
+
+def test_what_a_kill_left_of_a_file_goes_when_the_file_is_made_again(call, store, tmp_path):
+    add_style(store)
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".small-1_color.png.0123abcd.part", ".small-2_color.png.0123abcd.part", ".grid.png.0123abcd.part"):
+        (out / name).write_bytes(b"half")
+    call("generate", LOOK | {"seeds": [1], "out": str(out)})
+    assert sorted(p.name for p in out.glob(".*")) == [
+        ".grid.png.0123abcd.part",
+        ".small-2_color.png.0123abcd.part",  # perhaps another process is writing it
+    ]
+    call("generate", LOOK | {"seeds": [2], "out": str(out)})
+    call("grid", {"generator": "small", "styles": [["mossy", 1.0]], "seeds": [1], "out": str(out), "size_px": 16})
+    assert list(out.glob(".*")) == []

@@ -42,8 +42,14 @@ def test_a_bad_key_is_refused_in_one_sentence(text, sentence):
 
 def test_a_bad_file_of_keys_says_which_key_is_wrong(tmp_path):
     (tmp_path / "a.toml").write_text("[[keys]]\nseed = 1\n[[keys]]\nseeds = 2\n")
-    with pytest.raises(BadRequest, match=r"Key 2 of a\.toml: A key has an unknown key 'seeds'"):
+    with pytest.raises(BadRequest, match=r"a\.toml, line 3: key 2: A key has an unknown key 'seeds'"):
         read_keys(tmp_path / "a.toml")
+    (tmp_path / "a.toml").write_text("[[keys]]\nseed = 1\n[[keys]]\nseed = 2\nhold = -1\n")
+    with pytest.raises(BadRequest, match=r"a\.toml, line 5: key 2: A key is held for -1 frames"):
+        read_keys(tmp_path / "a.toml")
+    (tmp_path / "a.json").write_text('[{"seed": 1}, {"seed": 2, "hold": -1}]')
+    with pytest.raises(BadRequest, match=r"a\.json: key 2: A key is held for -1 frames"):
+        read_keys(tmp_path / "a.json")
     (tmp_path / "b.toml").write_text("[[keys]\n")
     with pytest.raises(BadRequest, match="not readable"):
         read_keys(tmp_path / "b.toml")
