@@ -7,9 +7,12 @@
     versions         what ends of different versions agree on
     client_state     the client's side of a connection, without sockets or clocks
     server_state     the server's side of all its connections, without sockets or clocks
+    server_events    what that tells the loop that has the sockets
+    admission        whom and how much a server takes
     data_folder      where the user's data live
     connection_file  how a client finds its backend and proves that it may talk to it
-    client           the one client with a socket (the only module that imports zmq)
+    transport        messages through a ZeroMQ socket, without waiting
+    client           the one client with a socket (these two import zmq)
 
 This module imports nothing, so that versions can be read where msgpack is missing.
 """

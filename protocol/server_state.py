@@ -32,69 +32,41 @@ that have ended already, or whose peer has left, are ignored (False is returned)
 
 from __future__ import annotations
 
-import enum
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from . import PROTOCOL, VERSION, frames, limits, messages, versions
+from .admission import Admission
 from .errors import RemoteProtocolError, TooLargeToSend
+from .server_events import (
+    CancelRequested,
+    Event,
+    Peer,
+    PeerJoined,
+    PeerLeft,
+    RequestArrived,
+    RequestWithdrawn,
+    Sending,
+    ShutdownRequested,
+)
 
-Peer = Hashable
-"""What the transport calls a client: the ROUTER's identity frame."""
-
-
-@dataclass(frozen=True)
-class PeerJoined:
-    peer: Peer
-    client: str
-    version: str
-
-
-@dataclass(frozen=True)
-class PeerLeft:
-    peer: Peer
-    reason: str
-
-
-@dataclass(frozen=True)
-class RequestArrived:
-    peer: Peer
-    request: messages.Request
-
-
-@dataclass(frozen=True)
-class RequestWithdrawn:
-    peer: Peer
-    id: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class CancelRequested:
-    peer: Peer
-    id: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class ShutdownRequested:
-    peer: Peer
-
-
-Event = PeerJoined | PeerLeft | RequestArrived | RequestWithdrawn | CancelRequested | ShutdownRequested
-
-
-class Sending(enum.Enum):
-    """What became of one message that the transport was asked to send without waiting."""
-
-    SENT = "sent"
-    BLOCKED = "blocked"  # EAGAIN: the peer does not read
-    GONE = "gone"  # EHOSTUNREACH: there is no such peer any more
+__all__ = [
+    "CancelRequested",
+    "Event",
+    "Peer",
+    "PeerJoined",
+    "PeerLeft",
+    "RequestArrived",
+    "RequestWithdrawn",
+    "Sending",
+    "ServerConnection",
+    "ShutdownRequested",
+]
 
 
 @dataclass
@@ -136,6 +108,7 @@ class ServerConnection:
 
     session   names this life of the process; a client that meets another one knows that its requests are lost
     describe  the rest of `welcome`: device, memory_mib, generators, styles, capabilities; asked at each hello
+    most      limits of one's own: see `admission.Admission`
     grace_s   how long a vanished peer's requests go on, so that it may come back for them
     refusal   (an attribute) a sentence where this peer may not ask this; it is answered `forbidden`
     trusts    (an attribute) whether this peer may hear of this machine's files: `notices`
@@ -148,23 +121,15 @@ class ServerConnection:
         describe: Callable[[], Mapping[str, Any]] = dict,
         server: str = "latent-loom",
         version: str = VERSION,
-        max_pending_per_peer: int = limits.MAX_PENDING_PER_PEER,
-        max_pending: int = limits.MAX_PENDING,
-        max_peers: int = limits.MAX_PEERS,
-        max_pending_bytes: int = limits.MAX_PENDING_BYTES,
-        max_request_bytes: int = limits.MAX_REQUEST_BYTES,
         grace_s: float = limits.GRACE_S,
+        **most: int,
     ) -> None:
         self.session = session
         self.closing = False
         self._describe = describe
         self._server = server
         self._version = version
-        self._max_pending_per_peer = max_pending_per_peer
-        self._max_pending = max_pending
-        self._max_peers = max_peers
-        self._max_pending_bytes = max_pending_bytes
-        self._max_request_bytes = max_request_bytes
+        self._admission = Admission(**most)
         self._grace_s = grace_s
         self.refusal: Callable[[Peer, messages.Request], str | None] = lambda peer, request: None
         self.trusts: Callable[[Peer], bool] = lambda peer: True
@@ -209,8 +174,7 @@ class ServerConnection:
             return self.peer_gone(peer, "speaks another version of the protocol")
         events: list[Event] = []
         if peer not in self._peers:
-            if len(self._peers) >= self._max_peers:
-                sentence = f"{self._max_peers} clients use this backend already; close one of them and try again."
+            if (sentence := self._admission.of_peer(len(self._peers))) is not None:
                 self._tell_stranger(peer, None, "busy", sentence, retryable=True)
                 return []
             self._peers[peer] = _PeerState()
@@ -229,35 +193,13 @@ class ServerConnection:
             version=self._version,
             protocol=PROTOCOL,
             session=self.session,
-            limits=self._limits(),
+            limits={**self._admission.shown(), "grace_s": self._grace_s},
             pending=tuple(state.pending),
             **told,
         )
         self._put(peer, welcome)
         state.told_at = now
         return events
-
-    def _limits(self) -> dict[str, float]:
-        """What `welcome` says of this server's limits."""
-        return {
-            "header_bytes": limits.MAX_HEADER_BYTES,
-            "spilled_bytes": limits.MAX_SPILLED_BYTES,
-            "items": limits.MAX_ITEMS,
-            "arrays": limits.MAX_ARRAYS,
-            "frame_bytes": limits.MAX_FRAME_BYTES,
-            "message_bytes": limits.MAX_MESSAGE_BYTES,
-            "request_bytes": self._max_request_bytes,
-            "picture_px": limits.MAX_PICTURE_PX,
-            "pending": self._max_pending_per_peer,
-            "pending_of_all": self._max_pending,
-            "pending_bytes": self._max_pending_bytes,
-            "peers": self._max_peers,
-            "connections": limits.MAX_CONNECTIONS,
-            "hello_within_s": limits.HELLO_WITHIN_S,
-            "queued_messages": limits.MAX_QUEUED_MESSAGES,
-            "queued_bytes": limits.MAX_QUEUED_BYTES,
-            "grace_s": self._grace_s,
-        }
 
     def _accept(self, peer: Peer, state: _PeerState, request: messages.Request, nbytes: int) -> list[Event]:
         if self.closing:
@@ -269,11 +211,7 @@ class ServerConnection:
         if request.type == "shutdown":
             self._put(peer, messages.Result(id=request.id))
             return [*self.shut_down("a client asked for it"), ShutdownRequested(peer)]
-        if nbytes > self._max_request_bytes:
-            sentence = (
-                f"A request of {nbytes >> 20} MiB is over the limit of {self._max_request_bytes >> 20} MiB; write the "
-                "picture to a file and name that, or make it smaller."
-            )
+        if (sentence := self._admission.of_size(nbytes)) is not None:
             self._answer(peer, request.id, "too_large", sentence, retryable=False)
             return []
         events: list[Event] = []
@@ -281,25 +219,12 @@ class ServerConnection:
             older = [i for i, p in state.pending.items() if p.slot == request.slot and not p.running]
             for id in older:
                 events += self._end_early(peer, id, "superseded", "A newer request in the same slot replaced this one.")
-        if (full := self._too_much(state, nbytes)) is not None:
-            self._answer(peer, request.id, "busy", full, retryable=True)
+        others = (pending.nbytes for peer in self._peers.values() for pending in peer.pending.values())
+        if (sentence := self._admission.of_request(nbytes, len(state.pending), others)) is not None:
+            self._answer(peer, request.id, "busy", sentence, retryable=True)
             return events
         state.pending[request.id] = _Pending(slot=request.slot, nbytes=nbytes)
         return [*events, RequestArrived(peer, request)]
-
-    def _too_much(self, state: _PeerState, nbytes: int) -> str | None:
-        """Why one more request of so many bytes cannot wait here, in a sentence; None where it can."""
-        if len(state.pending) >= self._max_pending_per_peer:
-            return (
-                f"{self._max_pending_per_peer} requests of yours are waiting already; try again when some have ended."
-            )
-        waiting = [pending for peer in self._peers.values() for pending in peer.pending.values()]
-        if len(waiting) >= self._max_pending:
-            return f"Too many requests are waiting ({self._max_pending} of all clients); try again later."
-        if sum(pending.nbytes for pending in waiting) + nbytes > self._max_pending_bytes:
-            most = self._max_pending_bytes >> 20
-            return f"The requests that wait carry {most} MiB already; try again when some have ended, or name files."
-        return None
 
     def _end_early(self, peer: Peer, id: int, code: str, sentence: str) -> list[Event]:
         """A queued request ends now with an error; a running one is asked to stop, once."""

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ..errors import AddressTaken, BadRequest, CannotWrite
 from ..roots import Roots
 from . import journal, keyring, parent
 from .auth import Doorkeeper
-from .device import find_device, leave_room_for_others
+from .device import Device, find_device, leave_room_for_others
 from .gate import Gate, ask_for_files
 from .handlers import HANDLERS, Context
 from .loop import Loop
@@ -61,7 +62,7 @@ def serve(settings: ServeSettings) -> None:
         stop.set()
         wakeup.ring()
 
-    token, session = connection_file.new_token(), connection_file.new_session()
+    token = connection_file.new_token()
     zmq_context = zmq.Context()
     owners_keys = keyring.new_pair() if settings.curve is not None else None
     doorkeeper = Doorkeeper(zmq_context, token, settings.curve, keyring.known(settings, owners_keys))
@@ -71,7 +72,11 @@ def serve(settings: ServeSettings) -> None:
             if settings.parent_stdin:
                 orphaned = parent.watch_parent(end)
             try:
-                ended = _run(settings, router, gate, doorkeeper, wakeup, stop, token, session, owners_keys)
+                bound = _Bound(
+                    settings=settings, router=router, gate=gate, doorkeeper=doorkeeper, wakeup=wakeup, stop=stop,
+                    token=token, session=connection_file.new_session(), owners_keys=owners_keys,
+                )  # fmt: skip
+                ended = _run(bound)
             finally:
                 gate.close()
                 router.close(linger=GOODBYE_MS)
@@ -88,39 +93,70 @@ def serve(settings: ServeSettings) -> None:
         os._exit(0)
 
 
-def _run(
-    settings: ServeSettings,
-    router: zmq.Socket,
-    gate: Gate,
-    doorkeeper: Doorkeeper,
-    wakeup: Wakeup,
-    stop: threading.Event,
-    token: str,
-    session: str,
-    owners_keys: tuple[str, str] | None,
-) -> bool:
+@dataclass(kw_only=True)
+class _Bound:
+    """What there is between bind and close.
+
+    owners_keys  (public, secret) of the owner's client, for the connection file; None without CURVE
+    """
+
+    settings: ServeSettings
+    router: zmq.Socket
+    gate: Gate
+    doorkeeper: Doorkeeper
+    wakeup: Wakeup
+    stop: threading.Event
+    token: str
+    session: str
+    owners_keys: tuple[str, str] | None
+
+
+def _run(bound: _Bound) -> bool:
     """Everything between bind and close. False: a job still runs."""
-    import open_clip  # noqa: F401  (seconds; later, beside the loop, such an import would hold up a ping for 0.1 s)
+    settings = bound.settings
+    _load(settings)
+    device = find_device()
+    loop = _loop(bound, device)
+    _write_connection_file(bound, device)
+    metrics = None
+    if settings.metrics is not None:
+        metrics = Exposition(settings.metrics, loop.tally, bound.doorkeeper, bound.gate)
+    try:
+        with metrics or nullcontext():
+            loop.run()
+    finally:
+        connection_file.remove(settings.connection_file, bound.session)
+    return loop.end_workers(settings.end_limit_s)
+
+
+def _load(settings: ServeSettings) -> None:
+    """Import what the work needs: seconds, and later, beside the loop, each such import would hold up a ping."""
+    import open_clip  # noqa: F401
+    import torch
 
     from ..adaptation import adapt  # noqa: F401
-    from ..models.integrity import tidy
-    from ..models.memory import MODELS
-    from ..models.store import Store  # seconds: PyTorch
+    from ..models import store  # noqa: F401
 
     gc.collect()
     gc.freeze()  # what was imported stays anyway; looking through it again and again would hold up pings for 0.1 s
     if settings.threads is not None:
-        import torch
-
         torch.set_num_threads(settings.threads)
     else:
         leave_room_for_others()
-    device = find_device()
+
+
+def _loop(bound: _Bound, device: Device) -> Loop:
+    """The store looked through, and the loop that serves it."""
+    from ..models.integrity import tidy
+    from ..models.memory import MODELS
+    from ..models.store import Store
+
+    settings = bound.settings
     store = Store(settings.data, device=device.torch_name)
     MODELS.set_budget(store.device, settings.models_mib)
     notices = tidy(store.root)
     machine = ServerConnection(
-        session=session,
+        session=bound.session,
         describe=lambda: {
             "device": device.label,
             "memory_mib": device.memory_mib,
@@ -130,40 +166,36 @@ def _run(
             "notices": notices or None,
         },
     )
-    context = Context(store=store)
     secret = (keyring.folder(store.root), settings.connection_file or connection_file.default_path())
     roots = settings.roots or None
-    loop = Loop(
-        router=router,
-        gate=gate,
-        doorkeeper=doorkeeper,
-        wakeup=wakeup,
+    return Loop(
+        router=bound.router,
+        gate=bound.gate,
+        doorkeeper=bound.doorkeeper,
+        wakeup=bound.wakeup,
         machine=machine,
-        context=context,
+        context=Context(store=store),
         device=device,
-        stop=stop,
+        stop=bound.stop,
         unload_after_s=settings.unload_after_s,
         owner_roots=Roots(folders=roots, secret=secret),
         guest_roots=Roots(folders=roots or (), secret=secret),
     )
-    address = router.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def _write_connection_file(bound: _Bound, device: Device) -> None:
+    """From here on clients find this backend."""
+    settings, address = bound.settings, bound.router.getsockopt_string(zmq.LAST_ENDPOINT)
     info = connection_file.ConnectionInfo(
-        address=keyring.nearby(address), token=token, pid=os.getpid(), session=session,
-        server_key=settings.curve.public_key if settings.curve is not None else None, client_keys=owners_keys,
+        address=keyring.nearby(address), token=bound.token, pid=os.getpid(), session=bound.session,
+        server_key=settings.curve.public_key if settings.curve is not None else None, client_keys=bound.owners_keys,
     )  # fmt: skip
     refuse_to_displace(settings.connection_file)
     with _cannot_write("connection file", settings.connection_file or connection_file.default_path()):
         written = connection_file.write(info, settings.connection_file)
-    about = {"address": address, "device": device.label, "version": VERSION, "session": session, "pid": os.getpid()}
+    about = {"address": address, "device": device.label, "version": VERSION, "session": bound.session}
     log.info("listening on %s, device %s, connection file %s", address, device.label, written,
-             extra=journal.about("listening", **about))  # fmt: skip
-    metrics = Exposition(settings.metrics, loop.tally, doorkeeper, gate) if settings.metrics is not None else None
-    try:
-        with metrics or nullcontext():
-            loop.run()
-    finally:
-        connection_file.remove(settings.connection_file, session)
-    return loop.end_workers(settings.end_limit_s)
+             extra=journal.about("listening", **about, pid=os.getpid()))  # fmt: skip
 
 
 def _names(folder: Path) -> list[str]:
