@@ -36,7 +36,7 @@ NAMES = (
 
 
 def fuzz_here(name: str, options: list[str]) -> None:
-    """In a process of its own: libFuzzer ends it. `options` are libFuzzer's."""
+    """In a process of its own: libFuzzer ends it. `options` are libFuzzer's, the last but one the folder of seeds."""
     import atheris
 
     with atheris.instrument_imports(include=list(INSTRUMENTED)):
@@ -47,8 +47,12 @@ def fuzz_here(name: str, options: list[str]) -> None:
 
         sys.path.insert(0, str(ROOT))
         from tests.attacks import targets
-    with tempfile.TemporaryDirectory(prefix="latent-loom-fuzz-") as folder:
+
         read = targets.TARGETS[name]
+        with tempfile.TemporaryDirectory(prefix="latent-loom-fuzz-") as folder:
+            for path in sorted(Path(options[-2]).glob("seed-*"))[:1]:  # what it imports only now takes seconds
+                read(path.read_bytes(), Path(folder))
+    with tempfile.TemporaryDirectory(prefix="latent-loom-fuzz-") as folder:
         atheris.Setup([sys.argv[0], *options], lambda data: read(data, Path(folder)))
         atheris.Fuzz()
 

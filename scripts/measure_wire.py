@@ -6,7 +6,8 @@ small   1,000 `status` requests of each client, 16 under way; the echo gets the 
 image   pictures of 4 MiB to the backend and back, 2 under way; the echo gets the same frames
 
 Both ends of both pairs are processes or threads of the same machine, so each rate counts sending and receiving. The
-two take turns, and the median of the rounds counts, since other work on the machine falls on both.
+two take turns, and the median of the rounds counts, since other work on the machine falls on both. Where there
+is much of that, the processor's time of a message, of both ends together, still tells what it costs (Linux).
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,11 +46,18 @@ def serve_echo(port: Any) -> None:
     context.destroy(linger=0)
 
 
+def processor_s(pid: int) -> float:
+    """Time that the process had a processor, all its threads together; 0 where the system does not tell."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text("ascii").split()[0]) for thread in threads) / 1e9
+
+
 class Echo:
     def __init__(self) -> None:
         here, there = multiprocessing.Pipe()
         self._process = multiprocessing.Process(target=serve_echo, args=(there,), daemon=True)
         self._process.start()
+        self.pid = self._process.pid
         self.address = f"tcp://127.0.0.1:{here.recv()}"
         self._context = zmq.Context()
 
@@ -107,6 +118,13 @@ def measure(clients: int, requests: int, images: int, rounds: int) -> dict[str, 
     small = [bytes(frame) for frame in messages.encode(messages.Request(type="status", id=1))]
     large = [bytes(f) for f in messages.encode(messages.Request(type="project", id=1, arrays={"picture": IMAGE}))]
     rates: dict[str, dict[str, list[float]]] = {"small": {"echo": [], "ours": []}, "image": {"echo": [], "ours": []}}
+    costs: dict[str, dict[str, list[float]]] = {"small": {"echo": [], "ours": []}, "image": {"echo": [], "ours": []}}
+
+    def note(kind: str, who: str, count: int, pid: int, run: Callable[[], float]) -> None:
+        before_s = processor_s(pid) + processor_s(os.getpid())
+        rates[kind][who].append(run())
+        costs[kind][who].append(1000 * (processor_s(pid) + processor_s(os.getpid()) - before_s) / count)
+
     echo = Echo()
     with ServiceProcess(program=("scripts/echo_service.py",)) as backend:
         ours = [backend.client(f"client-{n}") for n in range(clients)]
@@ -115,12 +133,15 @@ def measure(clients: int, requests: int, images: int, rounds: int) -> dict[str, 
         rate_of_service(ours[:1], "project", {}, {"picture": IMAGE}, 2, 1)
         for _ in range(rounds):
             each = requests // rounds
-            rates["small"]["echo"].append(rate_of_echo(theirs, small, each, SMALL_UNDER_WAY))
-            rates["small"]["ours"].append(rate_of_service(ours, "status", {}, {}, each, SMALL_UNDER_WAY))
+            pid, all_of_them = backend.process.pid, each * clients
+            note("small", "echo", all_of_them, echo.pid, lambda n=each: rate_of_echo(theirs, small, n, SMALL_UNDER_WAY))
+            note("small", "ours", all_of_them, pid,
+                 lambda n=each: rate_of_service(ours, "status", {}, {}, n, SMALL_UNDER_WAY))  # fmt: skip
             each = images // rounds
-            rates["image"]["echo"].append(rate_of_echo(theirs[:1], large, each, IMAGES_UNDER_WAY))
-            got = rate_of_service(ours[:1], "project", {}, {"picture": IMAGE}, each, IMAGES_UNDER_WAY)
-            rates["image"]["ours"].append(got)
+            note("image", "echo", each, echo.pid, lambda n=each: rate_of_echo(theirs[:1], large, n, IMAGES_UNDER_WAY))
+            note("image", "ours", each, pid,
+                 lambda n=each: rate_of_service(
+                     ours[:1], "project", {}, {"picture": IMAGE}, n, IMAGES_UNDER_WAY))  # fmt: skip
         for client in ours:
             client.close()
     echo.close()
@@ -133,6 +154,7 @@ def measure(clients: int, requests: int, images: int, rounds: int) -> dict[str, 
             "share": statistics.median(shares),
             "share_min": min(shares),
             "share_max": max(shares),
+            **{f"{who}_processor_ms": statistics.median(each) for who, each in costs[kind].items()},
         }
     return found
 
@@ -149,10 +171,12 @@ def main() -> int:
     if args.json:
         print(json.dumps(found))
         return 0
-    print(f"{'':8}{'echo/s':>10}{'ours/s':>10}{'share':>8}   (of single rounds)")
+    print(f"{'':8}{'echo/s':>10}{'ours/s':>10}{'share':>8}   {'of single rounds':18}processor's ms: echo, ours, share")
     for kind, row in found.items():
         told = f"{row['share_min']:.2f} to {row['share_max']:.2f}"
-        print(f"{kind:8}{row['echo']:>10.0f}{row['ours']:>10.0f}{row['share']:>8.2f}   {told}")
+        echo_ms, ours_ms = row["echo_processor_ms"], row["ours_processor_ms"]
+        cost = f"{echo_ms:.2f} {ours_ms:.2f} {echo_ms / max(ours_ms, 1e-9):.2f}"
+        print(f"{kind:8}{row['echo']:>10.0f}{row['ours']:>10.0f}{row['share']:>8.2f}   {told:18}{cost}")
     return 0
 
 
