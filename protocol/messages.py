@@ -11,7 +11,6 @@ does not know becomes `Unknown`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -252,7 +251,7 @@ def encode(message: Message, *, copy: bool = True) -> frames.Frames:
 
     Raises  LocalProtocolError, TooLargeToSend
     """
-    header = {name: value for name in _layout(type(message)).header if (value := getattr(message, name)) is not None}
+    header = {name: value for name in _LAYOUTS[type(message)].header if (value := getattr(message, name)) is not None}
     return frames.encode(header, getattr(message, "arrays", None), copy=copy)
 
 
@@ -268,7 +267,7 @@ def decode(raw: Sequence[frames.Frame], *, sender: Literal["client", "server"]) 
     kind = (CLIENT_TYPES if sender == "client" else SERVER_TYPES).get(name)
     if kind is None:
         return Unknown(type=name, id=_id_or_none(header.get("id")))
-    layout = _layout(kind)
+    layout = _LAYOUTS[kind]
     known = {field: header[field] for field in layout.header if field in header}
     missing = [field for field in layout.required if field not in known]
     if missing:
@@ -292,7 +291,6 @@ class _Layout:
     has_arrays: bool
 
 
-@functools.cache
 def _layout(kind: type) -> _Layout:
     fields = dataclasses.fields(kind)
     names = [f.name for f in fields]
@@ -301,6 +299,9 @@ def _layout(kind: type) -> _Layout:
         required=[f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING],
         has_arrays="arrays" in names,
     )
+
+
+_LAYOUTS: dict[type, _Layout] = {kind: _layout(kind) for kind in (*CLIENT_TYPES.values(), *SERVER_TYPES.values())}
 
 
 def _is_number(value: Any) -> bool:

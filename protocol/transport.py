@@ -24,7 +24,7 @@ def receive(socket: zmq.Socket) -> list[zmq.Frame] | None:
 
     Raises  zmq.ZMQError
     """
-    if not socket.getsockopt(_EVENTS) & _POLLIN:
+    if not socket.getsockopt(_EVENTS) & _POLLIN:  # type: ignore[operator]  # this option is a number
         return None
     try:
         parts = [socket.recv(_NOBLOCK, copy=False)]

@@ -54,7 +54,7 @@ def test_the_messages_and_their_fields_are_those_of_the_code():
     assert written.keys() == kinds.keys()
     for name, kind in kinds.items():
         fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in ("type", "arrays")}
-        optional = [n for n in fields if n not in messages._layout(kind).required]
+        optional = [n for n in fields if n not in messages._LAYOUTS[kind].required]
         assert names(written[name][2]) == list(fields), name
         assert re.findall(r"`(\w+)`\?", written[name][2]) == optional, name
         assert written[name][1] == ("server" if name in messages.SERVER_TYPES else "client")
