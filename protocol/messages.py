@@ -30,7 +30,8 @@ def _require(good: bool, sentence: str) -> None:
 
 
 def _check_text(name: str, value: Any) -> None:
-    _require(isinstance(value, str) and len(value) <= MAX_TEXT, f"`{name}` is a text of at most {MAX_TEXT} characters.")
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise LocalProtocolError(f"`{name}` is a text of at most {MAX_TEXT} characters.")
 
 
 def _check_id(value: Any) -> None:
@@ -50,7 +51,8 @@ def _check_texts(name: str, value: Any) -> None:
 
 
 def _check_map(name: str, value: Any) -> None:
-    _require(isinstance(value, Mapping) and all(isinstance(key, str) for key in value), f"`{name}` is a map.")
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise LocalProtocolError(f"`{name}` is a map.")
 
 
 def _check_version(value: Any) -> None:

@@ -20,7 +20,8 @@ _NOBLOCK, _NOBLOCK_AND_MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
 def receive(socket: zmq.Socket) -> list[zmq.Frame] | None:
-    """The frames of one message that has arrived; None where there is none.
+    """The frames of one message that has arrived; None where there is none. Only frames, and not their bytes, tell by
+    which connection they came and whose that is.
 
     Raises  zmq.ZMQError
     """

@@ -44,7 +44,7 @@ def begin(root: Path, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
     detach.begin(command, place, json.dumps({**params, "detach": False}).encode(), has_begun)
     known = state(root, name)
-    if known["state"] == "failed":
+    if known["state"] in ("failed", "killed"):
         raise _error(known.get("code", ""), known.get("message", "The adaptation failed."))
     return {"detached": True, **known}
 
