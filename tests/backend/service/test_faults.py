@@ -43,7 +43,7 @@ def test_a_generator_that_yields_nan_is_said_so_and_nothing_is_written(client, s
     for where in ({}, {"out": str(tmp_path / "out")}):
         with pytest.raises(errors.NonFinite, match="import the generator again"):
             client.request("generate", LOOK | {"generator": "nan"} | where, timeout_s=WAIT_S)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
     with pytest.raises(errors.NonFinite, match="import the generator again"):
         client.request("adapt", REAL | {"generator": "nan"}, timeout_s=WAIT_S)
     assert client.request("generate", LOOK, timeout_s=WAIT_S).arrays["color"].shape == (1, 16, 16, 3) and idle(client)
