@@ -18,7 +18,7 @@ from ...stylegan2.networks import Generator
 from ..adaptation.clip import Clip, load_clip
 from ..adaptation.style import Style
 from ..job import Job
-from ..textures.repeat import repeat_score
+from ..textures.repeat import LATTICE_CELLS, repeat_score
 from ..textures.seam import seam_scores
 from .fidelity import fidelity
 from .procedural.captions import CONDITION_NAMES, FAMILY_NAMES, NOTHING, Attributes
@@ -92,6 +92,7 @@ def appraise_generator(generator: Generator, extent: Extent, job: Job) -> dict[s
     seams = seam_scores(as_pixels(made[: extent.seams]))
     grid = (4 * PERIODS, 4 * PERIODS)
     large = (as_pixels(generated(generator, [FIRST_SEED + i], grid=grid))[0] for i in range(extent.large))
+    cells = LATTICE_CELLS if generator.config.lattice else 1
     reading = ZeroShot(judge).probabilities(made)
     families = reading.sum(1).argmax(1)
     if generator.config.kinds == len(FAMILY_NAMES):
@@ -103,7 +104,7 @@ def appraise_generator(generator: Generator, extent: Extent, job: Job) -> dict[s
         "fidelity": fidelity(real, _embed(judge, made)).as_dict(),
         "floor": fidelity(real, other).as_dict(),
         "seam": [round(score, 3) for score in seams],
-        "repeat": round(max(repeat_score(picture, size) or 0.0 for picture in large), 3),
+        "repeat": round(max(repeat_score(picture, size, cells=cells) or 0.0 for picture in large), 3),
         **_rounded(
             {
                 "path_length": path_length(generator, judge, extent.pairs),

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ...stylegan2.checkpoints import save_generator
 from ...stylegan2.config import GeneratorConfig
+from ...stylegan2.latents import KIND_NUMBERS
 from ...stylegan2.networks import Generator
 from ...stylegan2.training.pairs import Pairs, PairTrainer, PairTraining
 from ...stylegan2.training.processes import ALONE, Processes
@@ -38,6 +39,7 @@ SIZES = (64, 128, 256)
 FIRST_COLOURS = 0.15
 """Standard deviation of the ToRGBs' weights when training begins."""
 FIRST_NOISE = 0.2
+KIND_GAIN = 3.0
 CALM = 10.0
 """How much stronger the constant is in the channels whose map nobody needs, and the first styles weaker."""
 
@@ -113,9 +115,11 @@ class TokenMaps:
 def begin_calmly(generator: Generator) -> None:
     """Scale fresh weights so that pictures begin grey and quiet: colours and noise small, the finest colours none.
 
-    Most channels begin as constants: the families' fields take the first channels of the input map and no others.
+    Most channels begin as constants: the families' fields take the first channels of the input map and no others. The
+    numbers of a latent that say its kind begin louder than the rest.
     """
     synthesis, last = generator.synthesis, generator.config.blocks - 1
+    generator.mapping.fc0.weight[:, :KIND_NUMBERS] *= KIND_GAIN
     for name, parameter in synthesis.named_parameters():
         if name.endswith("noise_strength"):
             parameter.fill_(FIRST_NOISE)

@@ -229,6 +229,8 @@ def _obstacles(generator: Generator) -> list[str]:
         found.append("its constant or its colours have other sizes")
     if c.input_map:
         found.append("it takes a random input map")
+    if c.lattice:
+        found.append("it has a lattice")
     if not EXPORT_SIZES[0] < c.resolution <= EXPORT_SIZES[1] or not _has_their_channels(c.channels):
         found.append("its channel counts are not those of that code")
     return found

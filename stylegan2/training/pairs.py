@@ -66,9 +66,9 @@ class PairTraining:
     lesson_weight      of what the mapping has to go on telling
     """
 
-    images: int = 200_000
-    batch: int = 16
-    small: int = 100_000
+    images: int = 66_000
+    batch: int = 8
+    small: int = 40_000
     lessons: int = 1500
     learning_rate: float = 8e-3
     betas: tuple[float, float] = (0.9, 0.99)

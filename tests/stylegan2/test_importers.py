@@ -267,6 +267,7 @@ def test_an_exported_file_loads_without_running_code_and_has_every_name(exportab
         ({"c_dim": 2}, "classes"),
         ({"z_dim": 4}, "differ in width"),
         ({"input_map": 1.0}, "random input map"),
+        ({"lattice": True}, "a lattice"),
         ({"const_size": 1}, "constant"),
         ({"mapping_lr_multiplier": 1.0}, "rate"),
     ],

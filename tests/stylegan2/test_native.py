@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 
 @pytest.fixture
 def saved(make_generator, tmp_path):
-    generator = make_generator(const_size=1, input_map=0.5, tile="xy", conv_clamp=256.0, constant_noise=True)
+    generator = make_generator(
+        const_size=1, input_map=0.5, lattice=True, tile="xy", conv_clamp=256.0, constant_noise=True
+    )
     save_generator(generator, tmp_path / "g.safetensors", metadata={"licence": "CC0"})
     return generator, tmp_path / "g.safetensors"
 

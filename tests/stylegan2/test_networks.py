@@ -29,7 +29,7 @@ def rolled(inputs, cells, grid):
 
 @pytest.mark.parametrize("grid", [(4, 4), (3, 5), (1, 2), (8, 6)])
 def test_rolled_inputs_give_the_rolled_picture_along_tiled_axes(make_generator, tile, grid):
-    generator = make_generator(const_size=1, input_map=1.0)
+    generator = make_generator(const_size=1, input_map=1.0, lattice=True)
     inputs = draw_inputs(generator.config, [1], grid)
     cells = (1 if "y" in tile else 0, 1 if "x" in tile else 0)
     before = picture(generator, tile=tile, inputs=inputs)

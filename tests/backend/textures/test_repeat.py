@@ -33,5 +33,15 @@ def test_the_score_is_the_correlation_with_the_shifted_picture():
     assert repeat_score(large, 32) == pytest.approx(expected, abs=1e-4)
 
 
+def test_courses_of_a_lattice_are_a_pattern_and_a_repeated_picture_with_courses_is_a_repetition():
+    joints = np.ones((128, 128), np.float32)
+    joints[::16] = joints[:, ::16] = 0.3
+    shade = np.random.RandomState(0).uniform(0.6, 1, (8, 8)).repeat(16, 0).repeat(16, 1)
+    tiles = (255 * joints * shade)[..., None].repeat(3, -1).astype(np.uint8)
+    assert repeat_score(tiles, 64) > 0.5, "without knowing of the lattice"
+    assert repeat_score(tiles, 64, cells=4) < 0.3
+    assert repeat_score(np.tile(tiles[:64, :64], (2, 2, 1)), 64, cells=4) > 0.99
+
+
 def test_what_is_smaller_than_two_periods_has_no_score():
     assert repeat_score(pictures.cobbles(128)[0], 65) is None
