@@ -108,6 +108,11 @@ class GeneratorConfig:
         return self.resolution.bit_length() - 2
 
     @property
+    def cells(self) -> int:
+        """Cells of the lattice along a side of a picture at the base grid; 1 = it has none."""
+        return 4 if self.lattice else 1
+
+    @property
     def num_convs(self) -> int:
         """Modulated 3x3 convolutions: one in the first block, two in every other."""
         return 2 * self.blocks - 1

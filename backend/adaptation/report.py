@@ -168,7 +168,8 @@ class _Work:
         count = max(16, min(MOST_SEAM_PICTURES, SEAM_PIXELS // resolution**2))
 
         both = {"source": self.source, "adapted": self.adapted}
-        return {which: seam_scores(self._many(generator, count)) for which, generator in both.items()}, count
+        cells = self.source.config.cells
+        return {which: seam_scores(self._many(g, count), cells=cells) for which, g in both.items()}, count
 
     def _many(self, generator: Generator, count: int) -> Iterator[np.ndarray]:
         ws, inputs = fixed_latents(generator, count, class_index=self.info.class_index)

@@ -18,7 +18,7 @@ from ...stylegan2.networks import Generator
 from ..adaptation.clip import Clip, load_clip
 from ..adaptation.style import Style
 from ..job import Job
-from ..textures.repeat import LATTICE_CELLS, repeat_score
+from ..textures.repeat import repeat_score
 from ..textures.seam import seam_scores
 from .fidelity import fidelity
 from .procedural.captions import CONDITION_NAMES, FAMILY_NAMES, NOTHING, Attributes
@@ -89,10 +89,10 @@ def appraise_generator(generator: Generator, extent: Extent, job: Job) -> dict[s
     job.check()
     real, other = (_embed(judge, renders(extent.pictures, size, seed)[0]) for seed in (REAL_SEED, FLOOR_SEED))
     job.check()
-    seams = seam_scores(as_pixels(made[: extent.seams]))
+    cells = generator.config.cells
+    seams = seam_scores(as_pixels(made[: extent.seams]), cells=cells)
     grid = (4 * PERIODS, 4 * PERIODS)
     large = (as_pixels(generated(generator, [FIRST_SEED + i], grid=grid))[0] for i in range(extent.large))
-    cells = LATTICE_CELLS if generator.config.lattice else 1
     reading = ZeroShot(judge).probabilities(made)
     families = reading.sum(1).argmax(1)
     if generator.config.kinds == len(FAMILY_NAMES):

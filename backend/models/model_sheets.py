@@ -10,15 +10,16 @@ from PIL import Image
 from torch import Tensor
 
 from ...stylegan2.inputs import draw_inputs
-from ...stylegan2.latents import z_from_seed
+from ...stylegan2.latents import seeds_of_kind, z_from_seed
 from ...stylegan2.networks import Generator
 from ..adaptation.style import Style, blend
 from ..textures.sheets import Row, grid_sheet
+from .procedural.captions import FAMILY_NAMES
 from .samples import as_pixels, generated, labels_of
 from .training_run import grid_picture
 
 WALKS, STEPS, STYLED = 8, 10, 8
-QUALITY = 88
+QUALITY = 75
 """Of the JPEG files: a reader shall see the textures, and a clone shall stay quick."""
 
 
@@ -46,14 +47,18 @@ def walk(generator: Generator, seed: int) -> Tensor:
 
 
 def styles_sheet(generator: Generator, styles: Sequence[Path]):
-    """uint8 [H, W, 3]: the same seeds as the generator makes them, and with each style."""
-    seeds = range(STYLED)
+    """uint8 [H, W, 3]: the same seeds as the generator makes them, and with each style; a seed of each family, where
+    latents fall into our families."""
+    seeds, captions = list(range(STYLED)), [f"seed {seed}" for seed in range(STYLED)]
+    if (kinds := generator.config.kinds) == len(FAMILY_NAMES):
+        seeds = [seeds_of_kind(kind, kinds, generator.config.z_dim, count=1)[0] for kind in range(kinds)]
+        captions = FAMILY_NAMES
     rows = [Row(label="the generator", pictures=list(as_pixels(generated(generator, seeds))))]
     for path in styles:
         style = Style.load(path)
         changed = blend(generator, [(style, 1.0)])
         rows.append(Row(label=style.info.name, pictures=list(as_pixels(generated(changed, seeds)))))
-    return grid_sheet(rows, captions=[f"seed {seed}" for seed in seeds], title="Starter styles", cell_px=96)
+    return grid_sheet(rows, captions=captions, title="Starter styles", cell_px=92)
 
 
 def _save(picture: Image.Image, path: Path) -> Path:

@@ -27,7 +27,7 @@ from .filters import resample, wrap_of
 from .look import Look, StyleList, check_seeds, check_size, check_styles
 from .memory import check_memory, predicted_mib
 from .pbr import pbr_maps
-from .repeat import LATTICE_CELLS, repeat_score
+from .repeat import repeat_score
 from .variation import Source
 from .varied import Varied, seed_to_ws
 from .windows import synthesize
@@ -176,7 +176,7 @@ def repetition(config: GeneratorConfig, color: np.ndarray, look: Look) -> float 
     """The repeat score of a texture, rounded; None where it is too small to show its period twice."""
     canvas = plan_canvas(config, look.size, look.tile)
     period = tuple(config.resolution * n / cut for n, cut in zip(look.size[::-1], canvas.crop, strict=True))
-    score = repeat_score(color, (period[0], period[1]), cells=LATTICE_CELLS if config.lattice else 1)
+    score = repeat_score(color, (period[0], period[1]), cells=config.cells)
     return None if score is None else round(score, 3)
 
 

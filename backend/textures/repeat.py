@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-LATTICE_CELLS = 4
-"""Cells of the base grid, which a lattice lies on, in a picture of the training size."""
 _LINES = 512
 """Lines whose spectra are taken at a time: bounds the memory at large sizes."""
 

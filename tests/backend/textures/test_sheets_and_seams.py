@@ -63,6 +63,19 @@ def test_seamless_pictures_score_one_and_cut_ones_far_more():
     assert x > 1.8 and y == pytest.approx(1, abs=0.15)
 
 
+def test_an_edge_on_a_joint_is_compared_with_the_other_joints():
+    tiles = []
+    for seed in range(40):
+        picture = pictures.cobbles(64, seed)[0].astype(np.float32)
+        picture[::16] *= 0.3
+        picture[:, ::16] *= 0.3
+        tiles.append(picture)
+    assert min(seam_scores(tiles)) > 1.5
+    assert seam_scores(tiles, cells=4) == pytest.approx((1, 1), abs=0.15)
+    x, _ = seam_scores((picture[:, :40] for picture in tiles), cells=4)
+    assert not 0.85 < x < 1.15
+
+
 def test_an_empty_measurement_is_refused():
     with pytest.raises(ValueError, match="no pictures"):
         seam_scores([])
