@@ -42,7 +42,9 @@ def test_the_add_on_offers_the_methods_and_sizes_that_there_are():
     assigned = (n for n in adapting.body if isinstance(n, ast.Assign))
     (methods,) = (n.value for n in assigned if isinstance(n.targets[0], ast.Name) and n.targets[0].id == "METHODS")
     assert {name for name, _, _ in ast.literal_eval(methods)} == {"auto", *METHOD_NAMES}
-    fields = {n.target.id: n.annotation for n in ast.walk(texture) if isinstance(n, ast.AnnAssign)}
-    for name in ("width", "height"):
-        limits = {k.arg: k.value.value for k in fields[name].keywords if k.arg in ("min", "max")}
-        assert limits == {"min": SMALLEST_PX, "max": LARGEST_PX}
+    (edge,) = (n for n in texture.body if isinstance(n, ast.FunctionDef) and n.name == "_edge")
+    (made,) = (n for n in ast.walk(edge) if isinstance(n, ast.Call))
+    assert {k.arg: k.value.value for k in made.keywords if k.arg in ("min", "max")} == {
+        "min": SMALLEST_PX,
+        "max": LARGEST_PX,
+    }

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import torch
 from latent_loom.backend.errors import AlreadyExists, NotFound, PromptError
 from latent_loom.backend.job import Job
 from latent_loom.backend.models.store import Store
@@ -47,7 +48,17 @@ def command_line(store, *options):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_a_style_detached_on_the_command_line_is_the_one_that_would_have_been_made_here(ask, store):
+@pytest.fixture
+def one_thread(monkeypatch):
+    """Here and in processes that are started: sums of other numbers of threads have other last bits."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_style_detached_on_the_command_line_is_the_one_that_would_have_been_made_here(ask, store, one_thread):
     asked = ["--generator", "small", "--source", "stone", "--target", "mossy stone", "--batch", "2", "--name", "apart"]
     code, said = command_line(store, *asked, "--iterations", "3", "--detach")
     assert code == 0 and "adapt --status apart" in said
