@@ -18,8 +18,8 @@ GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01" + b"PLAIN".ljust(20, b"\0"
 
 MIB = 1 << 20
 MAY_GROW_MIB = 150
-"""What a process may come by while two strangers are shut out, which without the porch bring 400. Mostly it is a few; 98
-was seen where the loop or the porch had to wait for its turn of the interpreter (50 ms of a loopback's stream each)."""
+"""What a process may come by while two strangers are shut out, which without the porch bring 400. Mostly it is a few;
+98 was seen where the loop or the porch had to wait for its turn of the interpreter (50 ms of each stream)."""
 
 
 def resident_mib(backend) -> float:
