@@ -4,7 +4,8 @@ The handshake keeps strangers from sending a message, but not from sending bytes
 ZMQ_MAXMSGSIZE before it looks at it, in the handshake too, and a raw socket that announces such a frame and streams it
 made the process grow by its size (four of them: from 749 to 1,507 MiB in two seconds). libzmq has no limit of its own
 for this. So every accepted connection stands on the porch until a first message of it has come through, which takes
-the token or the key; whoever sends more than a handshake and a hello need, or is one too many there, is shut out.
+the token or the key; until then its stream is braked (`trickle`), and whoever sends more than a handshake and a hello
+need, or is one too many there, is shut out.
 Memory that libzmq holds for it goes back with it. (Who says nothing for too long is the gate's business.)
 
 A thread of its own, because the I/O thread may be busy for tens of milliseconds; it sleeps while nobody stands there.
@@ -20,6 +21,7 @@ import struct
 import threading
 import time
 
+from . import trickle
 from .journal import about
 from .quiet import Seldom
 
@@ -53,9 +55,13 @@ class Porch:
 
     def arrived(self, fd: int) -> None:
         """A connection was accepted."""
+        trickle.slow(fd)
         with self._lock:
             self._waiting.pop(fd, None)
             self._waiting[fd] = None
+            surplus = list(self._waiting)[:-MOST_WAITING]
+        for oldest in surplus:
+            self._shut(oldest, "too many at once")
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="porch", daemon=True)
             self._thread.start()
@@ -66,6 +72,7 @@ class Porch:
         if fd in self._waiting:
             with self._lock:
                 self._waiting.pop(fd, None)
+            trickle.free(fd)
 
     def close(self) -> None:
         """End the thread; before the router closes."""
@@ -85,14 +92,11 @@ class Porch:
                 time.sleep(WATCH_S)
 
     def _look(self) -> None:
-        """Shut out whoever is too much."""
+        """Shut out whoever says too much."""
         with self._lock:
             waiting = list(self._waiting)
-        surplus = len(waiting) - MOST_WAITING
-        for place, fd in enumerate(waiting):
-            if place < surplus:
-                self._shut(fd, "too many at once")
-            elif bytes_received(fd) > MOST_BYTES:
+        for fd in waiting:
+            if bytes_received(fd) > MOST_BYTES:
                 self._shut(fd, "too much said")
 
     def _shut(self, fd: int, reason: str) -> None:
