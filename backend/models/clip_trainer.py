@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...stylegan2.training.state import save_state
 from ..errors import BadCheckpoint, BadRequest, Cancelled
 from ..job import Job, Progress
 from .zero_shot import LARGEST_SCALE
@@ -92,10 +93,8 @@ class ClipTrainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
-        partial = path.with_suffix(".partial")
         state = {"model": self.model.state_dict(), "optimizer": self._optimizer.state_dict(), "steps": self.steps_done}
-        torch.save(state, partial)
-        partial.replace(path)
+        save_state(state, path)
 
     def resume(self, path: Path) -> None:
         """Raises BadCheckpoint for a damaged checkpoint, and one of another model or other words."""

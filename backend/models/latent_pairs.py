@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,6 +17,8 @@ from .procedural.latent_render import KINDS, render_latents, surfaces_of
 
 BLOCK = 64
 """Pairs rendered together."""
+FIRST_BLOCKS = 8
+"""With so many a bank begins, so that training does not wait for all."""
 TOLD = 23
 """Numbers of a latent that the families use, from the first on."""
 LESSON_SIZE = 16
@@ -22,59 +26,85 @@ LESSON_SIZE = 16
 
 
 class PairBank:
-    """A bank of pairs from which batches are drawn, its oldest made anew now and then.
+    """A growing bank of pairs from which batches are drawn; once it is full, its oldest pairs are made anew.
 
-    A batch depends on the settings and its number alone: pairs are rendered in blocks that are seeded by their place in
-    the stream, so a bank made with `start` goes on as one that has given `start` batches.
+    A batch depends on the settings and its number alone: every pair is seeded by its place in the stream, so a bank
+    made with `start` goes on as one that has given `start` batches.
 
     capacity  pairs kept, in whole blocks
-    refresh   pairs made anew for each batch, on average
+    refresh   pairs made for each batch, on average; with 0 the bank is full at once, and stays as it is
     A batch rolls each pair at random by whole cells of the base grid: picture, map and noise alike.
     """
 
-    def __init__(self, config: GeneratorConfig, *, capacity: int, refresh: int, seed: int, start: int = 0) -> None:
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        *,
+        capacity: int,
+        refresh: int,
+        seed: int,
+        start: int = 0,
+    ) -> None:
         self._config, self._refresh, self._seed, self.given = config, refresh, seed, start
         self._count = -(-capacity // BLOCK)
-        self._oldest = self._due()
-        self._blocks = [self._rendered(block) for block in range(self._oldest, self._oldest + self._count)]
+        self._first = min(FIRST_BLOCKS, self._count) if refresh else self._count
+        self._blocks: dict[int, Tensor] = {}
 
-    def _due(self) -> int:
-        """The oldest block that the next batch is drawn from."""
-        return self.given * self._refresh // BLOCK
+    def _wanted(self) -> range:
+        """The blocks that the next batch is drawn from."""
+        end = self._first + self.given * self._refresh // BLOCK
+        return range(max(0, end - self._count), end)
 
-    def _rendered(self, block: int) -> tuple[Tensor, SynthesisInputs, Tensor]:
-        rng = _rng(self._seed, block)
-        z = torch.randn(BLOCK, self._config.z_dim, generator=rng)
-        inputs = sample_inputs(self._config, BLOCK, generator=rng)
-        pictures = render_latents(z, inputs, self._config.resolution)
-        return z, inputs, (pictures * 255).round().to(torch.uint8)
+    def _latents(self, pair: int) -> tuple[Tensor, SynthesisInputs]:
+        """z [1, z_dim] and inputs of one pair: quickly drawn, and a hundred times as large as its picture."""
+        rng = _rng(self._seed, pair)
+        return torch.randn(1, self._config.z_dim, generator=rng), sample_inputs(self._config, 1, generator=rng)
+
+    def _rendered(self, block: int) -> Tensor:
+        pairs = [self._latents(pair) for pair in range(block * BLOCK, (block + 1) * BLOCK)]
+        z, inputs = torch.cat([z for z, _ in pairs]), _together([inputs for _, inputs in pairs])
+        return (render_latents(z, inputs, self._config.resolution) * 255).round().to(torch.uint8)
+
+    def fill(self, before_each: Callable[[], None] = lambda: None) -> range:
+        """Make what the next batch is drawn from, some seconds a block; before_each may raise to stop. Its blocks."""
+        blocks = self._wanted()
+        self._blocks = {block: pictures for block, pictures in self._blocks.items() if block in blocks}
+        for block in blocks:
+            if block not in self._blocks:
+                before_each()
+                self._blocks[block] = self._rendered(block)
+        return blocks
 
     def batch(self, n: int) -> Pairs:
         """n pairs."""
-        while self._oldest < self._due():
-            del self._blocks[0]
-            self._blocks.append(self._rendered(self._oldest + self._count))
-            self._oldest += 1
+        blocks = self.fill()
         rng = _rng(self._seed, self.given, 1)
         self.given += 1
-        index = torch.randint(self._count * BLOCK, (n,), generator=rng).tolist()
+        index = torch.randint(blocks.start * BLOCK, blocks.stop * BLOCK, (n,), generator=rng).tolist()
         cells = torch.randint(4, (n, 2), generator=rng).tolist()
-        found = [self._rolled(i, shift) for i, shift in zip(index, cells, strict=True)]
-        latents, maps, noises, pictures = zip(*found, strict=True)
-        noise = tuple(torch.stack(layer) for layer in zip(*noises, strict=True))
-        inputs = SynthesisInputs(input_map=torch.stack(maps), noise=noise)
-        return Pairs(torch.stack(latents), inputs, torch.stack(pictures).float() / 127.5 - 1)
+        latents = [self._latents(pair) for pair in index]
+        pictures = [_rolled(self._blocks[i // BLOCK][i % BLOCK][None], c) for i, c in zip(index, cells, strict=True)]
+        inputs = [_rolled_inputs(inputs, c) for (_, inputs), c in zip(latents, cells, strict=True)]
+        return Pairs(torch.cat([z for z, _ in latents]), _together(inputs), torch.cat(pictures).float() / 127.5 - 1)
 
-    def _rolled(self, index: int, cells: list[int]) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
-        block, row = divmod(index, BLOCK)
-        z, inputs, pictures = self._blocks[block]
-        assert inputs.input_map is not None
 
-        def rolled(field: Tensor) -> Tensor:
-            side = field.shape[-1] // 4
-            return field.roll((cells[0] * side, cells[1] * side), (1, 2))
+def _rolled(field: Tensor, cells: list[int]) -> Tensor:
+    """[N, C, s, s], moved by whole cells of the base grid."""
+    side = field.shape[-1] // 4
+    return field.roll((cells[0] * side, cells[1] * side), (2, 3))
 
-        return z[row], rolled(inputs.input_map[row]), [rolled(n[row]) for n in inputs.noise], rolled(pictures[row])
+
+def _rolled_inputs(inputs: SynthesisInputs, cells: list[int]) -> SynthesisInputs:
+    assert inputs.input_map is not None
+    return SynthesisInputs(
+        input_map=_rolled(inputs.input_map, cells), noise=tuple(_rolled(noise, cells) for noise in inputs.noise)
+    )
+
+
+def _together(inputs: list[SynthesisInputs]) -> SynthesisInputs:
+    maps = [one.input_map for one in inputs if one.input_map is not None]
+    noise = zip(*(one.noise for one in inputs), strict=True)
+    return SynthesisInputs(input_map=torch.cat(maps), noise=tuple(torch.cat(layer) for layer in noise))
 
 
 class MaterialLesson:

@@ -26,7 +26,7 @@ from ...stylegan2.networks import Generator
 from ...stylegan2.training.pairs import Pairs, PairTrainer, PairTraining
 from ...stylegan2.training.processes import ALONE, Processes
 from ..adaptation.clip import Clip, load_clip
-from ..errors import BadRequest
+from ..errors import BadRequest, Cancelled
 from ..job import Job, Progress
 from .kinds import KINDS
 from .latent_pairs import MaterialLesson, PairBank
@@ -65,15 +65,15 @@ def architecture(size: int) -> GeneratorConfig:
 @dataclass(frozen=True, kw_only=True)
 class GeneratorTraining:
     """size            of the pictures: 64, 128 or 256
-    bank, refresh   pairs kept, and how many are made anew for each batch
+    bank, refresh   pairs kept at most, and how many are made for each batch
     save_every      images between checkpoints, each with a sample sheet and the weights so far
     pairs           the optimisation
     """
 
     pairs: PairTraining = field(default_factory=PairTraining)
     size: int = 128
-    bank: int = 16_384
-    refresh: int = 1
+    bank: int = 8192
+    refresh: int = 2
     save_every: int = 4_000
 
     def __post_init__(self) -> None:
@@ -132,9 +132,9 @@ def begin_calmly(generator: Generator) -> None:
 
 
 def pair_batches(
-    settings: GeneratorTraining, config: GeneratorConfig, *, start: int, processes: Processes
+    settings: GeneratorTraining, config: GeneratorConfig, job: Job, *, start: int, processes: Processes
 ) -> Iterator[Pairs]:
-    """Endless batches from a step on, one process's share."""
+    """Endless batches from a step on, one process's share. The first takes up to minutes, and can be cancelled."""
     bank = PairBank(
         config,
         capacity=settings.bank,
@@ -142,6 +142,8 @@ def pair_batches(
         seed=settings.pairs.seed + 10 + 1000 * processes.rank,
         start=start,
     )
+    if processes.count == 1:  # of several all must stop at the same step
+        bank.fill(job.check)
     while True:
         yield bank.batch(settings.pairs.batch // processes.count)
 
@@ -187,7 +189,7 @@ def train_generator(
         save_every=settings.save_every,
         columns=len(FAMILY_NAMES),
     )
-    run.train(trainer, lambda start: pair_batches(settings, config, start=start, processes=processes), job)
+    run.train(trainer, lambda start: pair_batches(settings, config, job, start=start, processes=processes), job)
     return {
         "settings": asdict(settings),
         "architecture": asdict(config),
@@ -200,7 +202,8 @@ def _lessons(trainer: PairTrainer, job: Job) -> None:
     total = trainer.settings.lessons
 
     def after_each(done: int) -> None:
-        job.check()
+        if trainer.processes.any(job.cancelled(), trainer.generator.mapping.w_avg.device):
+            raise Cancelled("Stopped in the lessons; the same command begins them anew.")
         job.report(Progress(done=done, total=total, stage="lessons"))
 
     trainer.have_lessons(after_each)

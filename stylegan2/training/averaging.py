@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..networks import Generator
@@ -32,16 +30,3 @@ def finished(average: Generator) -> Generator:
     labels = torch.eye(c_dim)[torch.arange(len(z)) % c_dim].to(w_avg) if c_dim else None
     w_avg.copy_(generator.mapping(z.to(w_avg), labels).mean(0))
     return generator
-
-
-def save_state(state: dict[str, object], path: Path) -> None:
-    """Write a checkpoint, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def step_rng(seed: int, step: int, rank: int = 0) -> torch.Generator:
-    """The random numbers of one step in one process: nothing to keep, so a resumed run has those of an unbroken one."""
-    state = np.random.SeedSequence([seed, step, rank]).generate_state(1)[0]
-    return torch.Generator().manual_seed(int(state))

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..inputs import draw_inputs
 from ..latents import z_from_seed, z_of_kind
 from ..networks import Generator
 from .processes import Processes
 
 
-class Settings(Protocol):
-    """How many images a step has, and how many steps there are."""
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """images, batch   how many images in all, and in a step (of all processes together)
+    average_images  half-life of the averaged generator, in images
+    """
+
+    images: int
+    batch: int = 16
+    learning_rate: float = 2e-3
+    average_images: float = 5_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.images, self.batch) < 1 or not min(self.learning_rate, self.average_images) > 0:
+            raise ConfigError("Give at least 1 image and a batch of 1, and a learning rate and average above 0.")
 
     @property
-    def batch(self) -> int: ...
-
-    @property
-    def steps(self) -> int: ...
+    def steps(self) -> int:
+        return -(-self.images // self.batch)
 
 
 class Trainer(Protocol):
@@ -34,7 +47,7 @@ class Trainer(Protocol):
     steps_done: int
 
     @property
-    def settings(self) -> Settings: ...
+    def settings(self) -> Training: ...
 
     @property
     def step(self) -> Callable[..., dict[str, float]]: ...

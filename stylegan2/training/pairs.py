@@ -11,7 +11,6 @@ generator learns to ignore its noise, since grain in the wrong place costs more 
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import CheckpointError, ConfigError
+from ..errors import ConfigError
 from ..inputs import SynthesisInputs
 from ..networks import Generator
-from .averaging import finished, follow, save_state, step_rng
+from .averaging import finished, follow
 from .discriminator import FeatureMaps, Seen, range_loss
+from .loop import Training
 from .paired import paired_loss
 from .processes import ALONE, Processes
+from .state import read_state, save_state, step_rng
 
 LAYOUT = 8
 """Pixels of the squares in which colours are compared."""
@@ -35,6 +36,7 @@ SPREAD_WEIGHT = 0.3
 """Of the loss that keeps each number of w near zero mean and unit variance while the mapping learns."""
 MAPPING_PACE = 0.1
 """The mapping's learning rate beside the others', once it has had its lessons."""
+BETAS = (0.9, 0.99)
 LESSON_BATCH = 512
 LESSON_RATE = 1e-2
 BRIEF_BATCH = 256
@@ -53,43 +55,36 @@ Lesson = Callable[[Tensor, bool], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairTraining:
-    """images, batch      how many pairs in all, and in a step (of all processes together)
+class PairTraining(Training):
+    """images counts the pairs; the learning rate, of Adam, falls to a fiftieth over the second half
+
     small              images that are made at half the size first, which takes half the time
     lessons            steps of LESSON_BATCH latents in which the mapping learns alone what its latents mean
-    learning_rate      of Adam; it falls to zero over the second half
-    average_images     half-life of the averaged generator, in images
     colour_weight      of the difference of colours, square by square
     pixel_weight       of the difference of pixels
     map_weight         of the difference of frozen features, place by place
     texture_weight     of the distance of distributions of features and of patches of pixels
+    range_weight       of the loss that keeps pictures within [-1, 1]
     lesson_weight      of what the mapping has to go on telling
     """
 
     images: int = 66_000
     batch: int = 8
+    learning_rate: float = 8e-3
+    average_images: float = 4_000
     small: int = 40_000
     lessons: int = 1500
-    learning_rate: float = 8e-3
-    betas: tuple[float, float] = (0.9, 0.99)
-    average_images: float = 4_000
     colour_weight: float = 1.0
     pixel_weight: float = 0.3
     map_weight: float = 0.3
     texture_weight: float = 0.5
-    lesson_weight: float = 0.2
     range_weight: float = 1.0
-    seed: int = 0
+    lesson_weight: float = 0.2
 
     def __post_init__(self) -> None:
-        if min(self.images, self.batch) < 1 or not min(self.learning_rate, self.average_images) > 0:
-            raise ConfigError("Give at least 1 image and a batch of 1, and a learning rate and average above 0.")
+        super().__post_init__()
         if min(self.small, self.lessons) < 0:
             raise ConfigError("Give small and lessons of at least 0.")
-
-    @property
-    def steps(self) -> int:
-        return -(-self.images // self.batch)
 
 
 class PairTrainer:
@@ -120,7 +115,7 @@ class PairTrainer:
         self.average = copy.deepcopy(generator).requires_grad_(False)
         mapping = [*generator.mapping.parameters(), *self._readout.parameters()]
         groups = [{"params": list(generator.synthesis.parameters())}, {"params": mapping}]
-        self._optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+        self._optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=BETAS)
         self.steps_done = 0
 
     @property
@@ -187,7 +182,7 @@ class PairTrainer:
         to find that out. after_each is given the lessons done, and may raise to stop.
         """
         mapping, count = [*self.generator.mapping.parameters(), *self._readout.parameters()], self.settings.lessons
-        optimizer = torch.optim.Adam(mapping, betas=self.settings.betas, fused=True)
+        optimizer = torch.optim.Adam(mapping, betas=BETAS)
         for done in range(count):
             rng = step_rng(self.settings.seed + 1, done, self.processes.rank)
             optimizer.param_groups[0]["lr"] = LESSON_RATE * min(1.0, 2 * (1 - done / count) + 0.02)
@@ -212,7 +207,7 @@ class PairTrainer:
     def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.processes.average_gradients(self.generator.parameters())
+        self.processes.average_gradients([*self.generator.parameters(), *self._readout.parameters()])
         nn.utils.clip_grad_norm_(self.generator.parameters(), 5.0)
         optimizer.step()
 
@@ -238,15 +233,9 @@ class PairTrainer:
 
         Raises  CheckpointError for a damaged file, and one of other settings
         """
-        try:
-            state = torch.load(path, weights_only=True, map_location="cpu")
+        with read_state(path) as state:
             self.generator.load_state_dict(state["generator"])
             self.average.load_state_dict(state["average"])
             self._readout.load_state_dict(state["readout"])
             self._optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            raise CheckpointError(
-                f"The checkpoint {path.name!r} is damaged or was made with other settings; train with the settings "
-                "that it was made with, or begin anew elsewhere."
-            ) from error
         self.steps_done = state["steps_done"]

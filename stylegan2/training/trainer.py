@@ -6,7 +6,6 @@ It knows nothing of where the pictures or the discriminator's features come from
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,44 +13,37 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import CheckpointError, ConfigError
+from ..errors import ConfigError
 from ..inputs import sample_inputs
 from ..networks import Generator
 from .augment import Augmentation
-from .averaging import finished, follow, save_state, step_rng
+from .averaging import finished, follow
 from .discriminator import Discriminator, Seen, discriminator_loss, generator_loss, range_loss
+from .loop import Training
 from .processes import ALONE, Processes
+from .state import read_state, save_state, step_rng
 
 
 @dataclass(frozen=True, kw_only=True)
-class GanTraining:
-    """images, batch         how many real pictures in all, and in a step (of all processes together)
+class GanTraining(Training):
+    """images counts the real pictures
+
     learning_rate, betas  of both Adams; they hold for a resumed training too
     pace                  factor on the generator's learning rate: above 1 where the discriminator sees through it
-    average_images        half-life of the averaged generator, in images
     range_weight          of the loss that keeps pictures within [-1, 1]
     closeups              share of the steps in which the features see a quarter of each picture, in full detail
     """
 
     images: int = 60_000
-    batch: int = 16
-    learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.0, 0.99)
     pace: float = 1.0
-    average_images: float = 5_000
     range_weight: float = 10.0
     closeups: float = 0.0
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.images, self.batch) < 1 or not min(self.learning_rate, self.pace, self.average_images) > 0:
-            raise ConfigError("Give at least 1 image and a batch of 1, and a learning rate, pace and average above 0.")
-        if not self.range_weight >= 0:
-            raise ConfigError("Give a range_weight of at least 0.")
-
-    @property
-    def steps(self) -> int:
-        return -(-self.images // self.batch)
+        super().__post_init__()
+        if not self.pace > 0 or not self.range_weight >= 0:
+            raise ConfigError("Give a pace above 0 and a range_weight of at least 0.")
 
 
 class GanTrainer:
@@ -172,8 +164,7 @@ class GanTrainer:
         All randomness is a function of the seed and the step (`step_rng`); the caller's data have to be one too.
         Raises  CheckpointError for a damaged file, and one of other settings
         """
-        try:
-            state = torch.load(path, weights_only=True, map_location="cpu")
+        with read_state(path) as state:
             self.generator.load_state_dict(state["generator"])
             self.average.load_state_dict(state["average"])
             self.discriminator.load_state_dict(state["discriminator"])
@@ -181,11 +172,6 @@ class GanTrainer:
                 rate = optimizer.param_groups[0]["lr"]
                 optimizer.load_state_dict(state[name])
                 optimizer.param_groups[0]["lr"] = rate
-        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            raise CheckpointError(
-                f"The checkpoint {path.name!r} is damaged or was made with other settings; train with the settings "
-                "that it was made with, or begin anew elsewhere."
-            ) from error
         if self.augmentation is not None and state.get("augmentation"):
             self.augmentation.p, self.augmentation.certainty = state["augmentation"]
         self.steps_done = state["steps_done"]

@@ -7,7 +7,7 @@ Families are written against `Draw` alone.
 from __future__ import annotations
 
 import functools
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -82,16 +82,8 @@ class RandomDraw:
     def colour(self, *choices: tuple[float, float, float], spread: float = 0.06) -> Tensor:
         return colour(self.rng, self.n, *choices, spread=spread)
 
-    def noise(
-        self,
-        *,
-        beta: float = 1.0,
-        low: float = 1.0,
-        high: float = 1e9,
-        stretch: float = 1.0,
-        angle: Tensor | float = 0.0,
-    ) -> Tensor:
-        return fields.noise(self.rng, self.n, self.size, beta=beta, low=low, high=high, stretch=stretch, angle=angle)
+    def noise(self, **spectrum: Any) -> Tensor:
+        return fields.noise(self.rng, self.n, self.size, **spectrum)
 
     def cells(self, *, count: int, jitter: float = 0.9) -> tuple[Tensor, Tensor, Tensor]:
         return fields.cells(self.rng, self.n, self.size, count=count, jitter=jitter)

@@ -65,6 +65,22 @@ def test_a_bank_gives_the_same_batches_again_and_goes_on_where_it_was_left():
     assert (wanted * 2 - 1 - again.pictures).abs().max() < 0.05, "a rolled pair is still a pair"
 
 
+def test_a_bank_begins_small_grows_and_stays_within_its_capacity(monkeypatch):
+    rendered = []
+    monkeypatch.setattr(
+        PairBank, "_rendered", lambda bank, block: rendered.append(block) or torch.zeros(BLOCK, 3, 8, 8)
+    )
+    bank = PairBank(CONFIG, capacity=10 * BLOCK, refresh=BLOCK, seed=0)
+    sizes = []
+    for _ in range(5):
+        bank.batch(1)
+        sizes.append(len(bank._blocks))
+    assert sizes == [8, 9, 10, 10, 10] and rendered == list(range(12)), "and no block is made twice"
+    checked = []
+    PairBank(CONFIG, capacity=10 * BLOCK, refresh=0, seed=0).fill(lambda: checked.append(1))
+    assert len(checked) == 10
+
+
 def test_lessons_tell_the_family_and_in_a_thorough_one_its_colours():
     lesson = MaterialLesson(CONFIG, seed=0)
     z = torch.cat([latents(4, FAMILY_NAMES.index("grass")), latents(4, FAMILY_NAMES.index("brick"))])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from latent_loom.backend.adaptation.clip import load_clip
@@ -20,7 +22,7 @@ from latent_loom.stylegan2.checkpoints.native import read_header
 from latent_loom.stylegan2.errors import ConfigError
 from latent_loom.stylegan2.inputs import draw_inputs
 from latent_loom.stylegan2.networks import Generator
-from latent_loom.stylegan2.training.pairs import PairTraining
+from latent_loom.stylegan2.training.pairs import PairTrainer, PairTraining
 from latent_loom.stylegan2.training.trainer import GanTraining
 
 
@@ -62,11 +64,20 @@ def test_training_begins_with_quiet_pictures():
 
 
 def test_a_cancelled_recipe_stops_after_the_step_it_is_in(tmp_path):
+    asked = itertools.count()  # before the first pairs are rendered, and after the first step
     with pytest.raises(Cancelled):
-        cancelled = Job(cancelled=lambda: True)
+        cancelled = Job(cancelled=lambda: next(asked) > 0)
         lessons = PairTraining(images=100, batch=2, lessons=0)
         train_generator(recipe(100, pairs=lessons), tmp_path / "g.safetensors", tmp_path / "work", cancelled)
     assert (tmp_path / "work" / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("lessons", [0, 2])
+def test_a_recipe_can_be_cancelled_before_its_first_step(tmp_path, monkeypatch, lessons):
+    monkeypatch.setattr(PairTrainer, "step", lambda *_: pytest.fail("no step should be made"))
+    settings = recipe(100, pairs=PairTraining(images=100, batch=2, lessons=lessons))
+    with pytest.raises(Cancelled):
+        train_generator(settings, tmp_path / "g.safetensors", tmp_path / "work", Job(cancelled=lambda: True))
 
 
 def test_token_maps_are_those_of_every_layer_and_carry_gradients_to_the_pixels():
