@@ -6,7 +6,6 @@ import argparse
 import re
 from typing import Any
 
-from ..errors import BadRequest
 from . import values
 from .console import Console
 from .inprocess import call, tell_warnings
@@ -159,8 +158,6 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.report:
         params["report"] = str(args.report.absolute())
     if args.detach:
-        if args.threads:
-            raise BadRequest("A detached run takes all cores; leave out --threads or --detach.")
         value = call(args, console, "adapt", params | {"detach": True})
         console.say(
             f"It runs by itself. latent-loom adapt --status {value['name']} says how far it is; --cancel ends it."

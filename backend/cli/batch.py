@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..errors import BadRequest
 from . import values
 from .console import Console, UnfinishedError
 from .inprocess import call, tell_warnings
@@ -39,8 +38,6 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         return _look(args, console)
     if not args.file or not args.out:
         raise UsageError("the batch file and --out are needed (or --status DIR, --cancel DIR).", "latent-loom batch")
-    if args.detach and args.threads:
-        raise BadRequest("A detached batch takes all cores; leave out --threads or --detach.")
     params = {"file": str(args.file.absolute()), "out": str(args.out.absolute())}
     chosen = {"resume": args.resume or args.verify, "verify": args.verify, "dry_run": args.dry_run}
     elsewhere = {"cluster": args.cluster} if args.cluster is not None else {}

@@ -4,7 +4,8 @@
                          where it failed, code and message; .batch.lock, held while it runs; batch.log, its words
 
 The process is given the request on its standard input and calls what the service calls, so the style, its snapshots
-and NAME-partial are the same, bit for bit. A client that comes back finds it by the style's name.
+and NAME-partial are the same, bit for bit; it is told how many threads to take, since a training's sums have other
+last bits with others. A client that comes back finds it by the style's name.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ def folder(root: Path, name: str) -> Path:
 
 def begin(root: Path, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Start it, and wait until it trains or has failed. Returns its state; Raises LoomError, as the work would."""
+    import torch
+
     from ..textures.files import open_folder
 
     place = open_folder(folder(root, name))
-    command = [sys.executable, "-m", __name__, str(root.absolute()), name]
+    command = [sys.executable, "-m", __name__, str(root.absolute()), name, str(torch.get_num_threads())]
 
     def has_begun() -> bool:
         known = batch_state.read_state(place)
@@ -76,12 +79,12 @@ def _error(code: str, sentence: str) -> LoomError:
 
 def main() -> int:
     """The process. Its state says how it went; what it prints is its log."""
-    root, name = Path(sys.argv[1]), sys.argv[2]
+    root, name, threads = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     params = json.loads(sys.stdin.buffer.read())
     with batch_state.only_batch_in(folder(root, name)):
         kept = batch_state.BatchState(folder(root, name), 0)
         try:
-            _train(root, params, kept)
+            _train(root, params, kept, threads)
         except Exception as error:  # the boundary: whoever comes back must hear of it
             known = as_loom_error(error)
             if known is None:
@@ -95,7 +98,9 @@ def main() -> int:
     return 0
 
 
-def _train(root: Path, params: Mapping[str, Any], kept: batch_state.BatchState) -> None:
+def _train(root: Path, params: Mapping[str, Any], kept: batch_state.BatchState, threads: int) -> None:
+    import torch
+
     from ..models.store import Store
     from .device import find_device
     from .handlers import Context
@@ -104,6 +109,7 @@ def _train(root: Path, params: Mapping[str, Any], kept: batch_state.BatchState) 
     def report(progress: Progress) -> None:
         kept.update(done=progress.done, total=progress.total, stage=progress.stage, numbers=progress.numbers)
 
+    torch.set_num_threads(threads)
     context = Context(store=Store(root, device=find_device().torch_name))
     asked, settings = checked(context, params)
     train(context, asked, settings, Job(report, kept.cancelled))

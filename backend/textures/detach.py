@@ -40,13 +40,18 @@ class Asked(Protocol):
 
 
 def detach(store: Store, asked: Asked) -> dict[str, Any]:
-    """Start the batch and wait until it runs; returns its state. Raises what it said where it did not begin."""
+    """Start the batch, with as many threads as this process has, and wait until it runs; returns its state.
+
+    Raises  what it said where it did not begin
+    """
+    import torch
+
     folder = open_folder(asked.out)
     if is_running(folder):
         raise CannotWrite(f"A batch is running in {str(folder)!r} already; wait for it, or cancel it (batch --cancel).")
     file = asked.file or _write_jobs(folder, asked.jobs or {})
     command = [sys.executable, "-m", "latent_loom.backend.cli.main", "batch", str(file), "--out", str(folder)]
-    command += ["--data", str(store.root.absolute())]
+    command += ["--data", str(store.root.absolute()), "--threads", str(torch.get_num_threads())]
     command += [f"--{name}" for name in ("resume", "verify") if getattr(asked, name)]
     command += ["--cluster", asked.cluster] if asked.cluster else []
     begin(command, folder)

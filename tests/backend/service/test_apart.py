@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from latent_loom.backend.errors import AlreadyExists, NotFound, PromptError
 from latent_loom.backend.job import Job
 from latent_loom.backend.models.store import Store
 from latent_loom.backend.service import apart
-from latent_loom.backend.service.handlers import HANDLERS, Context
+from latent_loom.backend.service.handlers import HANDLERS, Context, adaptation
 from latent_loom.backend.textures import detach
 from latent_loom.backend.textures.batch_state import is_running
 
@@ -49,18 +50,17 @@ def command_line(store, *options):
 
 
 @pytest.fixture
-def one_thread(monkeypatch):
-    """Here and in processes that are started: sums of other numbers of threads have other last bits."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def three_threads():
+    """More than a started process takes of itself: sums of other numbers of threads have other last bits."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(3)
     yield
     torch.set_num_threads(before)
 
 
-def test_a_style_detached_on_the_command_line_is_the_one_that_would_have_been_made_here(ask, store, one_thread):
+def test_a_style_detached_on_the_command_line_is_the_one_that_would_have_been_made_here(ask, store, three_threads):
     asked = ["--generator", "small", "--source", "stone", "--target", "mossy stone", "--batch", "2", "--name", "apart"]
-    code, said = command_line(store, *asked, "--iterations", "3", "--detach")
+    code, said = command_line(store, *asked, "--iterations", "3", "--detach", "--threads", "3")
     assert code == 0 and "adapt --status apart" in said
     known = ended(ask, "apart")
     assert (known["state"], known["done"]) == ("finished", 3)
@@ -69,6 +69,25 @@ def test_a_style_detached_on_the_command_line_is_the_one_that_would_have_been_ma
     one, other = (Store(store.root).style(name).tensors for name in ("apart", "here"))
     assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
     assert own(ask).keys() == {"apart", "here"}
+
+
+def test_a_run_takes_as_many_threads_as_whoever_starts_it(ask, store, three_threads, monkeypatch):
+    class Started(Exception): ...
+
+    def start(command, place, said, has_begun):
+        raise Started(command, said)
+
+    monkeypatch.setattr(detach, "begin", start)
+    with pytest.raises(Started) as started:
+        ask("adapt", name="here", iterations=3, **ASKED, detach=True)
+    command, said = started.value.args
+    torch.set_num_threads(1)
+    used = []
+    monkeypatch.setattr(adaptation, "train", lambda *_: used.append(torch.get_num_threads()))
+    monkeypatch.setattr(sys, "argv", command[command.index("-m") + 1 :])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(said)))
+    apart.folder(store.root, "here").mkdir(parents=True, exist_ok=True)
+    assert apart.main() == 0 and used == [3]
 
 
 def test_a_detached_run_is_cancelled_keeps_its_last_snapshot_and_goes_on(ask, store):

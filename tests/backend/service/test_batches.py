@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+import torch
+from latent_loom.backend.cli import main
 from latent_loom.backend.errors import AlreadyExists, BadRequest, LoomError, NotFound
 from latent_loom.backend.job import Job
 from latent_loom.backend.models.store import Store
@@ -21,8 +23,6 @@ JOBS = {"defaults": {"generator": "tiny", "size": 32}, "adapt": [ADAPT], "items"
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    import torch
-
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("data")
     config = GeneratorConfig(
@@ -169,6 +169,31 @@ def test_a_detached_batch_is_found_again_and_cancelled_and_goes_on(ask, tmp_path
     detach._started.pop().wait()
     (tmp_path / "set" / "batch.json").write_text('{"version": 1, "state": "running", "done": 3, "total": 20000}')
     assert ask("batch_status", out=out)["state"] == "killed"
+
+
+@pytest.mark.parametrize("said", [(), ("--threads", "2")])
+def test_a_detached_batch_takes_as_many_threads_as_whoever_starts_it(root, tmp_path, monkeypatch, said):
+    command = []
+    monkeypatch.setattr(detach, "begin", lambda started, folder: command.extend(started))
+    monkeypatch.setattr(detach, "read_state", lambda folder: {})
+    file, before = tmp_path / "jobs.jsonl", torch.get_num_threads()
+    file.write_text('{"generator": "tiny", "size": 32}\n')
+    line = ["batch", str(file), "--out", str(tmp_path / "set"), "--data", str(root)]
+    used, real = [], making.make_texture
+
+    def make(*task):
+        used.append(torch.get_num_threads())
+        return real(*task)
+
+    monkeypatch.setattr(making, "make_texture", make)
+    try:
+        torch.set_num_threads(3)
+        assert main.main([*line, "--detach", *said]) == 0
+        torch.set_num_threads(1)
+        assert main.main(command[command.index("batch") :]) == 0
+    finally:
+        torch.set_num_threads(before)
+    assert used == [2 if said else 3]
 
 
 def test_a_detached_batch_that_cannot_begin_says_why(ask, tmp_path):
