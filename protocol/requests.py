@@ -112,8 +112,10 @@ REQUESTS: dict[str, RequestType] = {
         ),
         RequestType(
             name="directions",
-            optional=("generator", "styles", "psi", "count", "layers", "amounts", "seed", "size_px", "out"),
-            value=("directions", "file", "seconds"),
+            optional=(
+                *("generator", "styles", "psi", "class_index", "count", "layers", "amounts", "seed", "size_px", "out"),
+            ),
+            value=("directions", "file", "warnings", "seconds"),
             idempotent=True,
         ),
         RequestType(
@@ -129,7 +131,7 @@ REQUESTS: dict[str, RequestType] = {
         RequestType(
             name="grid",
             required=("styles", "out"),
-            optional=("generator", "seeds", "psi", "directions", "frames", "fps", "size_px"),
+            optional=("generator", "seeds", "psi", "directions", "class_index", "frames", "fps", "size_px"),
             value=("file", "frames", "animation", "warnings", "seconds"),
             idempotent=True,
         ),
@@ -182,10 +184,10 @@ REQUESTS: dict[str, RequestType] = {
             name="project",
             required=("name",),
             optional=(
-                *("file", "generator", "space", "steps", "seed", "size", "tile", "clip", "styles"),
+                *("file", "generator", "space", "steps", "seed", "class_index", "size", "tile", "clip", "styles"),
                 *("preview_every", "overwrite", "out"),
             ),
-            value=("texture", "files", "seconds"),
+            value=("texture", "files", "warnings", "seconds"),
         ),
         RequestType(
             name="keep",

@@ -42,6 +42,7 @@ class ProjectionSettings:
     candidates        seeds that the search looks at
     material, arrangement   steps of the two stages
     seed              of the candidates and of every random number
+    class_index       of the candidates, where the generator has classes; None = the first one
     rate              learning rate of w in the material stage; offsets of style channels take half of it
     late_rate         of w in the arrangement stage
     inputs_rate       of the input map and the noise
@@ -57,6 +58,7 @@ class ProjectionSettings:
     material: int = 200
     arrangement: int = 400
     seed: int = 0
+    class_index: int | None = None
     rate: float = 0.05
     late_rate: float = 0.01
     inputs_rate: float = 0.1
@@ -122,6 +124,7 @@ class Projection:
             or any(n > m * cell for n, m in zip(target.shape[2:], grid, strict=True))
         ):
             raise ShapeError(f"The target must be [1, 3, H, W] within {[m * cell for m in grid]} px.")
+        self._labels = generator.labels([settings.class_index])
         self.generator, self.settings = generator.eval().requires_grad_(False), settings
         self.device = generator.mapping.w_avg.device
         self.target, self.grid, self.tile = target.to(self.device), grid, tile
@@ -183,8 +186,7 @@ class Projection:
         """Keep candidate `number` if it is the best so far."""
         config = self.generator.config
         seed = (self.settings.seed * self.settings.candidates + number) % SEED_LIMIT
-        labels = torch.eye(1, config.c_dim, device=self.device) if config.c_dim else None
-        ws = self.generator.map(z_from_seed(seed, config.z_dim)[None].to(self.device), labels=labels)
+        ws = self.generator.map(z_from_seed(seed, config.z_dim)[None].to(self.device), labels=self._labels)
         inputs = draw_inputs(config, [seed], self.grid).to(self.device)
         image = self._cut(self.generator.synthesize(ws, inputs, tile=self.tile))
         loss = float(self._material_loss(image))

@@ -49,6 +49,13 @@ def add_generator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generator", default="builtin", metavar="NAME", help="generator to use (default: builtin)")
 
 
+def add_class(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--class", type=values.whole, metavar="N", dest="class_index",
+        help="which class, of a generator that has classes (default: 0, the first)",
+    )  # fmt: skip
+
+
 def add_look(parser: argparse.ArgumentParser, *, walk: bool = False) -> None:
     """What a texture looks like: generator, styles, size, edges, truncation, maps. walk: its noise may move."""
     add_generator(parser)
@@ -104,10 +111,7 @@ def _add_variation(parser: argparse.ArgumentParser, walk: bool) -> None:
         "--direction", type=values.direction, action="append", dest="directions", metavar="NAME:AMOUNT",
         help="move along an edit direction, like d0:2 or d3-fine:-1 (see `latent-loom directions`); may be repeated",
     )  # fmt: skip
-    parser.add_argument(
-        "--class", type=values.whole, metavar="N", dest="class_index",
-        help="which class, of a generator that has classes (default: 0, the first)",
-    )  # fmt: skip
+    add_class(parser)
     parser.add_argument(
         "--noise",
         choices=("fixed", "none", "animated") if walk else ("fixed", "none"),

@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import not_found
 from . import values
 from .console import Console
-from .inprocess import call, open_store
-from .options import add_common, add_generator
+from .inprocess import call, open_store, tell_warnings
+from .options import add_class, add_common, add_generator
 
 
 def add(commands) -> None:
@@ -26,6 +26,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--seed", type=values.seed, default=0, metavar="N", help="repeats the result exactly (default: 0)"
     )
+    add_class(parser)
     parser.add_argument(
         "--size", type=values.size, metavar="WIDTHxHEIGHT", help="of the projection (default: the generator's own)"
     )
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "space": args.space,
         "steps": args.steps,
         "seed": args.seed,
+        "class_index": args.class_index,
         "size": list(args.size) if args.size else None,
         "tile": args.tile,
         "styles": [list(style) for style in args.styles],
@@ -74,6 +76,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "out": str(args.out.absolute()) if args.out else None,
     }
     value = call(args, console, "project", params, title=args.image.name)
+    tell_warnings(value, console)
     measures = value["texture"]["measures"]
     console.say(
         f"The texture {args.name!r} is kept: {measures['psnr_db']:.1f} dB, cosine {measures['cosine']:.3f}, "

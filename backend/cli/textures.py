@@ -9,7 +9,7 @@ from ..errors import BadRequest
 from . import values
 from .console import Console
 from .inprocess import call, open_store, tell_warnings
-from .options import add_common, add_generator, add_look, look_params
+from .options import add_class, add_common, add_generator, add_look, look_params
 
 REPEAT_SHOWS = 0.5
 """From this repeat score on the eye sees the repetition."""
@@ -65,6 +65,7 @@ def _add_directions(commands) -> None:
         "--amounts", type=values.numbers, metavar="LIST", help="columns of the sheet (default: -3,-1.5,0,1.5,3)"
     )
     parser.add_argument("--seed", type=values.seed, default=0, metavar="SEED", help="texture to move (default: 0)")
+    add_class(parser)
     parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write the sheet to")
     add_common(parser)
     parser.set_defaults(run=run_directions)
@@ -121,6 +122,7 @@ def _add_grid(commands) -> None:
         "--direction", type=values.direction, action="append", default=[], dest="directions", metavar="NAME:AMOUNT",
         help="move all along an edit direction, like d0:2; again for several",
     )  # fmt: skip
+    add_class(parser)
     parser.add_argument("--frames", type=values.whole, default=0, metavar="N", help="of an animation too (default: 0)")
     parser.add_argument("--fps", type=values.count, default=24, metavar="N", help="of the animation (default: 24)")
     parser.add_argument("--cell", type=values.count, default=128, metavar="PX", help="side of a picture (default: 128)")
@@ -163,11 +165,13 @@ def run_directions(args: argparse.Namespace, console: Console) -> dict[str, Any]
         "count": args.count,
         "layers": args.layers,
         "seed": args.seed,
+        "class_index": args.class_index,
         "out": str(args.out.absolute()),
     }
     if args.amounts:
         params["amounts"] = args.amounts
     value = call(args, console, "directions", params)
+    tell_warnings(value, console)
     console.say(
         f"{counted(len(value['directions']), 'direction')}, {value['directions'][0]['name']} to "
         f"{value['directions'][-1]['name']}: {value['file']} ({value['seconds']:.1f} s)."
@@ -209,6 +213,7 @@ def run_grid(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "seeds": [*args.textures, *args.seeds] or list(range(6)),
         "psi": args.psi,
         "directions": [list(direction) for direction in args.directions],
+        "class_index": args.class_index,
         "frames": args.frames,
         "fps": args.fps,
         "size_px": args.cell,

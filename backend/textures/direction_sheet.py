@@ -27,7 +27,7 @@ MOST_ROWS, MOST_COLUMNS = 64, 16
 
 @dataclass(frozen=True, kw_only=True)
 class DirectionSettings:
-    """generator, styles, psi   as in `Look`
+    """generator, styles, psi, class_index   as in `Look`
     count     directions shown, the strongest first
     layers    all | coarse | middle | fine: whose directions
     amounts   columns of the sheet, in standard deviations
@@ -38,6 +38,7 @@ class DirectionSettings:
     generator: str = "builtin"
     styles: tuple[tuple[str, float], ...] = ()
     psi: float = 0.8
+    class_index: int | None = None
     count: int = 8
     layers: str = "all"
     amounts: tuple[float, ...] = (-3.0, -1.5, 0.0, 1.5, 3.0)
@@ -59,7 +60,7 @@ class DirectionSettings:
     def look(self, direction: str, amount: float) -> Look:
         return Look(
             generator=self.generator, styles=self.styles, psi=self.psi, size=(self.size_px, self.size_px),
-            directions=((direction, amount),), noise_seed=self.seed,
+            directions=((direction, amount),), noise_seed=self.seed, class_index=self.class_index,
         )  # fmt: skip
 
 
@@ -99,11 +100,12 @@ def show_directions(
             pictures.append(render(generator, varied.seed(settings.seed), inputs, canvas))
         rows.append(Row(label=settings.name(index), pictures=pictures))
         job.report(Progress(done=index + 1, total=count, stage="directions", preview=pictures[-1]))
+    of_class = "" if settings.class_index is None else f", class {settings.class_index}"
     sheet = grid_sheet(
         rows,
         captions=[f"{amount:+g}" if amount else "as it is" for amount in settings.amounts],
         title=f"Edit directions of {settings.generator}",
-        note=f"Seed {settings.seed}; amounts in standard deviations; layers: {settings.layers}.",
+        note=f"Seed {settings.seed}{of_class}; amounts in standard deviations; layers: {settings.layers}.",
         cell_px=settings.size_px,
     )
     file = None

@@ -33,7 +33,7 @@ MOST_CELLS, MOST_FRAMES = 400, 2000
 
 @dataclass(frozen=True, kw_only=True)
 class GridSettings:
-    """generator, psi, directions   as in `Look`
+    """generator, psi, directions, class_index   as in `Look`
     styles   (name, strength) pairs, one row each
     seeds    columns: seeds or names of kept textures
     frames   pictures of the animation; 0 = the sheet alone
@@ -46,6 +46,7 @@ class GridSettings:
     seeds: tuple[Source, ...] = (0, 1, 2, 3, 4, 5)
     psi: float = 0.8
     directions: tuple[tuple[str, float], ...] = ()
+    class_index: int | None = None
     frames: int = 0
     fps: int = 24
     size_px: int = 128
@@ -65,7 +66,7 @@ class GridSettings:
     def look(self, styles: StyleList) -> Look:
         return Look(
             generator=self.generator, styles=styles, psi=self.psi, directions=self.directions,
-            size=(self.size_px, self.size_px),
+            class_index=self.class_index, size=(self.size_px, self.size_px),
         )  # fmt: skip
 
 
@@ -133,10 +134,11 @@ def _sheet(lines: list[_Line], settings: GridSettings, moment: float, job: Job) 
         job.check()
         rows.append(line.row(moment))
     moved = ", ".join(f"{name} {amount:+g}" for name, amount in settings.directions)
+    of_class = "" if settings.class_index is None else f"; class {settings.class_index}"
     return grid_sheet(
         rows,
         captions=[str(seed) for seed in settings.seeds],
         title=f"The same textures of {settings.generator} in {len(settings.styles)} styles",
-        note=f"Columns: seeds; psi {settings.psi:g}." + (f" Moved along {moved}." if moved else ""),
+        note=f"Columns: seeds; psi {settings.psi:g}{of_class}." + (f" Moved along {moved}." if moved else ""),
         cell_px=settings.size_px,
     )

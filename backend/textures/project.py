@@ -27,6 +27,7 @@ from .keep import kept_picture
 from .kept import KeptInfo, KeptTexture, halved
 from .look import SMALLEST_PX, TILES, StyleList, check_choice, check_styles
 from .sheets import contact_sheet
+from .variation import check_class
 
 if TYPE_CHECKING:
     from ..models.store import Store
@@ -43,6 +44,7 @@ class ProjectSettings:
     space          w | w+ | style: see `stylegan2.projection`
     steps          in all, a third of them for the material; more is nearer
     seed           repeats the result
+    class_index    of a generator that has classes, the one that it starts from; None = the first one
     size           (width, height) of the projected picture, multiples of the generator's cell; None = its own size
     tile           axes on which the texture shall be seamless; there the picture's opposite edges should meet
     clip           whose features tell materials apart
@@ -54,6 +56,7 @@ class ProjectSettings:
     space: str = "w+"
     steps: int = 600
     seed: int = 0
+    class_index: int | None = None
     size: tuple[int, int] | None = None
     tile: str = "xy"
     clip: str = "builtin"
@@ -64,6 +67,7 @@ class ProjectSettings:
         check_choice("space", self.space, SPACES)
         check_choice("tile mode", self.tile, TILES)
         check_styles(self.styles)
+        check_class(self.class_index)
         if not 1 <= self.steps <= 100_000:
             raise BadRequest(f"A projection of {self.steps} steps cannot be made; give a number from 1 to 100000.")
         if not 0 <= self.seed < SEED_LIMIT:
@@ -75,8 +79,9 @@ class ProjectSettings:
     def projection(self) -> ProjectionSettings:
         material = self.steps // 3
         return ProjectionSettings(
-            space=self.space, seed=self.seed, material=material, arrangement=self.steps - material
-        )
+            space=self.space, seed=self.seed, class_index=self.class_index, material=material,
+            arrangement=self.steps - material,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +112,7 @@ def project(
     """
     job = job or Job()
     generator = store.generator(settings.generator)
+    generator.labels([settings.class_index])  # says where there is no such class, before the work
     if settings.styles:
         store.styled(settings.generator, settings.styles)  # a misspelt style is told before the work
     canvas = _canvas(generator.config, settings)

@@ -48,8 +48,7 @@ class Variation:
             raise BadRequest(f"The truncation psi is {self.psi}; give a number from -2 to 2 (0.8 is usual).")
         if self.cutoff is not None and self.cutoff < 0:
             raise BadRequest(f"The cutoff is {self.cutoff}; give the number of layers that are truncated, 0 or more.")
-        if self.class_index is not None and self.class_index < 0:
-            raise BadRequest(f"The class is {self.class_index}; give its number, from 0 on.")
+        check_class(self.class_index)
         if self.noise not in NOISES:
             raise BadRequest(f"There is no noise {self.noise!r}; choose from {', '.join(NOISES)}.")
         if len(self.mix) > MOST_MIXED or len(self.directions) > MOST_DIRECTIONS:
@@ -72,6 +71,12 @@ class Variation:
         # not `asdict`: an item of a batch holds thousands of seeds, and each of its pictures asks
         settings = {f.name: (getattr(self, f.name), f.default) for f in fields(Variation) if f.name != "psi"}
         return {name: value for name, (value, default) in settings.items() if value != default}
+
+
+def check_class(class_index: int | None) -> None:
+    """Raises BadRequest where it can be no class of any generator."""
+    if class_index is not None and class_index < 0:
+        raise BadRequest(f"The class is {class_index}; give its number, from 0 on.")
 
 
 def split_direction(name: str) -> tuple[int, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from latent_loom.backend.errors import BadRequest, as_loom_error
 from latent_loom.backend.job import Job
 from latent_loom.backend.models.store import Store
 from latent_loom.backend.service.handlers import HANDLERS, Context
+from latent_loom.backend.textures.sheets import MARGIN
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.errors import ShapeError
 from latent_loom.stylegan2.networks import Generator
@@ -17,6 +20,10 @@ from latent_loom.stylegan2.networks import Generator
 from .adaptation.conftest import make_clip, make_generator
 
 LOOK = {"generator": "classed", "size": [16, 16], "seeds": [0]}
+GRID = {"generator": "classed", "size_px": 16, "seeds": [0], "styles": [["mossy", 0.0]]}
+SHEET = {"generator": "classed", "size_px": 16, "count": 1, "amounts": [0.0]}
+PROJECT = {"generator": "classed", "name": "wall", "steps": 1, "preview_every": 0}
+PICTURE = {"picture": np.zeros((16, 16, 3), np.uint8)}
 PROMPTS = {"source": "stone", "target": "mossy stone", "batch": 2, "iterations": 1}
 
 
@@ -28,9 +35,9 @@ def ask(tmp_path):
     for name, classes in (("classed", 3), ("plain", 0)):
         store.add_generator(Generator(GeneratorConfig(**sizes, c_dim=classes)), name)
 
-    def handle(request, params):
+    def handle(request, params, arrays=None):
         try:
-            return HANDLERS[request](Context(store=store), params, {}, Job())
+            return HANDLERS[request](Context(store=store), params, arrays or {}, Job())
         except ShapeError as error:
             raise as_loom_error(error) from error
 
@@ -63,6 +70,12 @@ def test_a_class_that_is_not_there_is_refused_in_a_sentence(ask, tmp_path, chang
         picture(ask, **changes)
     with pytest.raises(BadRequest, match=said):
         ask("walk", LOOK | {"seeds": [0, 1], "frames": 2, "out": str(tmp_path / "walk")} | changes)
+    out = {"out": str(tmp_path / "out")}
+    projected = PROJECT | {"clip": "no-such"}  # is not looked for
+    for request, params in (("grid", GRID | out), ("directions", SHEET | out), ("project", projected | out)):
+        with pytest.raises(BadRequest, match=said):
+            ask(request, params | changes, PICTURE if request == "project" else None)
+    assert not (tmp_path / "out").exists()
     with pytest.raises(BadRequest, match=said.replace("give its number, from 0 on", "class_index must be")):
         ask("adapt", {"generator": "classed", "name": "a"} | PROMPTS | changes)
 
@@ -97,6 +110,40 @@ def test_a_kept_texture_keeps_its_class(ask):
     ask("keep", {"generator": "classed", "seed": 0, "name": "wall", "class_index": 1})
     assert np.array_equal(picture(ask, seeds=["wall"]), picture(ask, class_index=1))
     assert ask("generate", LOOK | {"seeds": ["wall"]}).value["warnings"] == []
+
+
+def test_a_grid_and_a_sheet_of_directions_show_their_class_and_say_where_none_was_chosen(ask, tmp_path):
+    ask("adapt", PROMPTS | {"generator": "classed", "name": "mossy"})
+
+    def shown(request, asked, **changes):
+        value = ask(request, asked | {"out": str(tmp_path / f"{request}{changes}")} | changes).value
+        return read(value["file"]), value["warnings"]
+
+    for request, asked in (("grid", GRID), ("directions", SHEET)):
+        (none, told), *classes = (shown(request, asked, class_index=n) for n in (None, 0, 1, 2))
+        assert len(told) == 1 and "the first, 0, is used" in told[0]
+        assert all(told == [] for _, told in classes)
+        first, *pictures = (sheet[-MARGIN - 16 :] for sheet in (none, *(sheet for sheet, _ in classes)))
+        assert np.array_equal(first, pictures[0])
+        assert all((a != b).any() for a, b in pairwise(pictures))
+    ask("keep", {"generator": "classed", "seed": 0, "name": "wall", "class_index": 1})
+    assert shown("grid", GRID, seeds=["wall"])[1] == []  # it has its class
+
+
+def test_a_picture_is_projected_within_its_class_or_the_first_and_that_is_said(ask):
+    def found(**changes):
+        return ask("project", PROJECT | {"overwrite": True} | changes, PICTURE).value
+
+    def points():
+        return ask("generate", LOOK | {"seeds": ["wall"]}).arrays["color"]
+
+    none, drawn = found(), {None: points()}
+    assert len(none["warnings"]) == 1 and "the first, 0, is used" in none["warnings"][0]
+    for n in range(3):
+        assert found(class_index=n)["warnings"] == []
+        drawn[n] = points()
+    assert np.array_equal(drawn[None], drawn[0])
+    assert all((drawn[a] != drawn[b]).any() for a, b in ((0, 1), (1, 2)))
 
 
 def test_a_style_is_trained_and_measured_on_its_class_or_on_all_by_turns(ask):

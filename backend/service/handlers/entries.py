@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ...models.store import GeneratorEntry
     from ...models.style_list import StyleEntry
     from ...textures.generate import GenerateSettings
+    from ...textures.grid import GridSettings
     from ...textures.walk import WalkSettings
     from .context import Context
 
@@ -38,7 +39,7 @@ def style_warnings(context: Context, generator: str, styles: Iterable[tuple[str,
 
 
 def look_warnings(
-    context: Context, look: GenerateSettings | WalkSettings, more: Iterable[tuple[str, float]] = ()
+    context: Context, look: GenerateSettings | GridSettings | WalkSettings, more: Iterable[tuple[str, float]] = ()
 ) -> list[str]:
     """What pictures are warned of; more: styles beside the look's own. Kept textures have their class."""
     told = style_warnings(context, look.generator, (*look.styles, *more))

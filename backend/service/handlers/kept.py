@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ...job import Job
 from ..parameters import parse
 from .adaptation import partial_name
 from .context import Answer, Context, Nothing, OptionalFolder, absolute
-from .entries import texture_value
+from .entries import class_warnings, style_warnings, texture_value
 
 if TYPE_CHECKING:
     from ...textures.kept import KeptTexture
@@ -44,7 +44,7 @@ class TextureName:
 def project(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
     """Project a picture and keep the texture. A cancel keeps what there is as NAME-partial."""
     from ...textures import project as projection
-    from ...textures.files import open_folder
+    from ...textures.files import no_empty_folder, open_folder
     from ...textures.pictures import as_picture, read_picture
 
     asked, settings = parse("project", params, ProjectRequest, projection.ProjectSettings)
@@ -53,8 +53,6 @@ def project(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Ans
     store, began_s = context.store, time.monotonic()
     store.textures.check_free(asked.name, asked.overwrite)
     picture = as_picture(arrays[PICTURE]) if asked.file is None else read_picture(asked.file)
-    if asked.out is not None:
-        open_folder(asked.out)
     partial = partial_name(asked.name)
     kept: list[str] = []
 
@@ -63,13 +61,19 @@ def project(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Ans
         kept.append(partial)
 
     try:
-        made = projection.project(store, settings, picture, name=asked.name, job=job, keep=keep)
+        with no_empty_folder(asked.out):
+            if asked.out is not None:
+                open_folder(asked.out)  # that it cannot be written is told before the work
+            made = projection.project(store, settings, picture, name=asked.name, job=job, keep=keep)
     except Cancelled:
         if not kept:
             raise Cancelled("Cancelled while it looked for a start; no texture was made.") from None
         raise Cancelled(f"Cancelled; what there was by then is kept as the texture {partial!r}.") from None
     store.keep(made.texture, overwrite=asked.overwrite)
-    value = {"texture": texture_value(store.textures.entry(asked.name)), "seconds": time.monotonic() - began_s}
+    told = style_warnings(context, settings.generator, settings.styles)
+    told += class_warnings(context, settings.generator, settings.class_index)
+    value: dict[str, Any] = {"texture": texture_value(store.textures.entry(asked.name)), "warnings": told}
+    value["seconds"] = time.monotonic() - began_s
     if asked.out is None:
         return Answer(value=value | {"files": []}, arrays={"sheet": made.sheet})
     return Answer(value=value | {"files": _write(asked.out, asked.name, made)})

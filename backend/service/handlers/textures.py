@@ -32,8 +32,12 @@ def directions(context: Context, params: Mapping, arrays: Mapping, job: Job) -> 
     began_s = time.monotonic()
     with no_empty_folder(where.out):
         made = show_directions(context.store, settings, where.out, job)
-    value = {"directions": made.directions, "file": plain(made.file), "seconds": time.monotonic() - began_s}
-    return Answer(value=value, arrays={} if made.file else {"sheet": made.sheet[None]})
+    value = {"directions": made.directions, "file": plain(made.file)}
+    value["warnings"] = style_warnings(context, settings.generator, settings.styles)
+    value["warnings"] += class_warnings(context, settings.generator, settings.class_index)
+    return Answer(
+        value=value | {"seconds": time.monotonic() - began_s}, arrays={} if made.file else {"sheet": made.sheet[None]}
+    )
 
 
 def walk(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
@@ -59,6 +63,5 @@ def grid(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer
     with no_empty_folder(where.out):
         made = grids.grid(context.store, settings, where.out, job)
     value = {"file": plain(made.file), "frames": len(made.frames), "animation": plain(made.animation)}
-    value["warnings"] = style_warnings(context, settings.generator, settings.styles)
-    value["warnings"] += class_warnings(context, settings.generator, None)
+    value["warnings"] = look_warnings(context, settings)
     return Answer(value=value | {"seconds": time.monotonic() - began_s})

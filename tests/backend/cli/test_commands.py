@@ -57,6 +57,20 @@ def test_generate_writes_a_file_per_seed_and_map(loom, tmp_path):
     assert {file["path"] for file in done.value["files"]} == {str(p) for p in (tmp_path / "out").iterdir()}
 
 
+def test_what_asks_for_a_picture_takes_a_class_and_says_where_there_is_none(loom, mossy, tmp_path):
+    Image.new("RGB", (16, 16)).save(tmp_path / "photo.png")
+    for line in (
+        ("generate", "--size", 16),
+        ("grid", "--style", mossy),
+        ("directions",),
+        ("project", tmp_path / "photo.png", "--name", "classed"),
+    ):
+        done = loom(*line, "--generator", "tiny", "--class", 1, "--out", tmp_path / "out")
+        assert done.code == 1 and "This generator has no classes; class 1 cannot be asked of it." in done.complaint
+        assert loom(*line, "--class", "first", "--out", tmp_path / "out").code == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_same_seed_gives_the_same_bytes_whatever_else_is_made_with_it(loom, tmp_path):
     loom("generate", *TINY, "--seeds", "3,1", "--pbr", "--out", tmp_path / "a")
     loom("generate", *TINY, "--seed", "3", "--pbr", "--threads", "1", "--out", tmp_path / "b")
