@@ -56,6 +56,12 @@ def moved_on(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None
     changed(group, context)
 
 
+def chose_model(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    """The same where another model makes the textures: the classes, if it has any, are others."""
+    group.class_index = 0
+    moved_on(group, context)
+
+
 def follow(scene: bpy.types.Scene, settings: Any = None) -> None:
     """Show what `settings` (those of `scene`, perhaps evaluated) ask for: at once, or when it comes. Never waits."""
     uid = scene.session_uid

@@ -33,6 +33,7 @@ class Look:
     tile        directions without a seam: none, x, y, xy
     psi         1 = as varied as the generator can, 0 = its average
     directions  (name, amount) of edit directions
+    class_index  of a texture model that has classes; None: the first one
     material    family whose usual roughness and relief the maps have
     relief      factor of the height
     """
@@ -44,6 +45,7 @@ class Look:
     psi: float = 0.8
     maps: Sequence[str] = field(default=("color",))
     directions: Sequence[tuple[str, float]] = ()
+    class_index: int | None = None
     material: str = "auto"
     relief: float = 1.0
 
@@ -57,6 +59,8 @@ class Look:
         }
         if any(amount for _name, amount in self.directions):
             made["directions"] = pairs(self.directions)
+        if self.class_index is not None:
+            made["class_index"] = self.class_index
         if set(self.maps) != {"color"}:
             made |= {"material": self.material, "relief": round(float(self.relief), 6)}
         return made
@@ -271,13 +275,15 @@ def project(
     size: tuple[int, int] | None = None,
     steps: int = 600,
     seed: int = 0,
+    class_index: int | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Params of `project`, but for the picture. Raises BadInput."""
     wanted = name_from(name)
     if not wanted:
         raise BadInput("Give the texture a name of letters or digits.")
-    return {
+    made = {} if class_index is None else {"class_index": class_index}
+    return made | {
         "generator": generator,
         "name": wanted,
         "tile": tile,

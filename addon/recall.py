@@ -28,9 +28,13 @@ def snapshot(group: Any) -> dict[str, Any]:
 
 
 def restore(group: Any, values: Mapping[str, Any]) -> list[str]:
-    """Put `values` back; returns the names of those that do not fit any more, which stay as they are."""
+    """Put `values` back; returns the names of those that do not fit any more, which stay as they are.
+
+    In the group's order, whatever that of `values` is: to set one may take another, declared later, to its default.
+    """
     odd = []
-    for name, value in values.items():
+    place = {prop.identifier: number for number, prop in enumerate(group.bl_rna.properties)}
+    for name, value in sorted(values.items(), key=lambda item: place.get(item[0], -1)):
         prop = group.bl_rna.properties.get(name)
         if prop is None or name in LEFT_OUT:
             odd.append(name)

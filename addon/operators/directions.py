@@ -74,6 +74,8 @@ class LOOM_OT_directions_show(pump.NeedsBackend, bpy.types.Operator):
             "seed": settings.seed,
             "layers": self.layers.lower(),
         }
+        if settings.class_index:
+            asked["class_index"] = settings.class_index
 
         def ended(job: Job) -> None:
             if job.state == FINISHED and not job.detached:

@@ -17,13 +17,13 @@ from .apply import put_on
 from .takes import take, takes
 
 TAKEN = (
-    *("seed", "kept", "count", "width", "height", "tile_x", "tile_y", "variety", "pbr", "family", "relief"),
-    *("apply_to", "mapping", "scale"),
+    *("seed", "kept", "class_index", "count", "width", "height", "tile_x", "tile_y", "variety", "pbr", "family"),
+    *("relief", "apply_to", "mapping", "scale"),
 )
 
 
-@takes(AdaptSettings, "generator")
 @takes(TextureSettings, *TAKEN)
+@takes(AdaptSettings, "generator")  # is set first: another one takes the class back to the first
 class LOOM_OT_generate(pump.NeedsBackend, bpy.types.Operator):
     """Make textures with these settings; they are written to the output folder and loaded"""
 

@@ -31,7 +31,7 @@ class LOOM_OT_keep(pump.NeedsBackend, bpy.types.Operator):
             if not name:
                 raise BadInput("Give the texture a name of letters or digits.")
             look = settings.look().params()
-            asked = {key: look[key] for key in ("generator", "psi", "directions") if key in look}
+            asked = {key: look[key] for key in ("generator", "psi", "directions", "class_index") if key in look}
             return asked | {"seed": settings.seed, "name": name, "overwrite": self.overwrite}
 
         return pump.begin(

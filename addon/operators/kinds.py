@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Seeds that show a certain material, for texture models that know materials.
+"""Seeds that show a certain material, for texture models that know materials; how many classes one has.
 
 A choice asks for a handful of them; the dice, the variations and several textures at once then stay with it.
 """
 
 import random
+from collections.abc import Mapping
+from typing import Any
 
 import bpy
 from bpy.props import StringProperty
@@ -78,8 +80,17 @@ class LOOM_MT_kinds(bpy.types.Menu):
 
 def known(generator: str) -> list[str]:
     """The names of what the seeds of `generator` show; empty where it knows none."""
-    entry = next((one for one in runtime.session().generators if one.get("name") == generator), {})
-    return [str(kind) for kind in entry.get("kinds") or ()]
+    return [str(kind) for kind in _entry(generator).get("kinds") or ()]
+
+
+def classes(generator: str) -> int:
+    """How many classes `generator` has; 0: none, or nobody knows it."""
+    return int(_entry(generator).get("classes") or 0)
+
+
+def _entry(generator: str) -> Mapping[str, Any]:
+    """What the backend says of it; empty where it has not said anything."""
+    return next((one for one in runtime.session().generators if one.get("name") == generator), {})
 
 
 def others(settings, count: int) -> list[int]:

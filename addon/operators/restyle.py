@@ -48,6 +48,7 @@ class LOOM_OT_restyle(pump.NeedsBackend, bpy.types.Operator):
                 size=_size(settings),
                 steps=settings.restyle_steps,
                 seed=settings.seed,
+                class_index=look.class_index,
                 overwrite=bool(settings.restyle_name),
             )
 

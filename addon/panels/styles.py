@@ -46,6 +46,9 @@ class Styles(LoomPanel):
         row.operator("loom.dice", text="", icon="FILE_REFRESH")
         if kinds.known(settings.generator):
             row.menu("LOOM_MT_kinds", text="", icon="DOWNARROW_HLT")
+        classes = kinds.classes(settings.generator)
+        if classes > 1 or settings.class_index:  # one that is chosen is shown, so that it can be taken back
+            layout.prop(settings, "class_index", text=f"Class (0 to {classes - 1})" if classes else "Class")
 
 
 class Directions(LoomPanel):

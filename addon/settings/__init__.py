@@ -20,7 +20,6 @@ from .walk import LoomWalkKey, WalkSettings
 
 
 class LoomSettings(
-    AdaptSettings,
     StyleSettings,
     TextureSettings,
     LiveSettings,
@@ -29,9 +28,12 @@ class LoomSettings(
     BatchSettings,
     HistorySettings,
     ModelSettings,
+    AdaptSettings,
     bpy.types.PropertyGroup,
 ):
-    """`scene.loom`."""
+    """`scene.loom`. The last class's properties come first: what is recalled sets the texture model before what goes
+    back to its default with another one.
+    """
 
 
 CLASSES = (

@@ -46,7 +46,7 @@ class AdaptSettings:
         name="Texture Model",
         default="builtin",
         description="The model that makes the textures, before any style",
-        update=live.moved_on,
+        update=live.chose_model,
     )
     source: StringProperty(name="From", default="stone", description="What the textures are now, in a few words")
     target: StringProperty(name="To", default="mossy stone", description="What they shall become, in a few words")

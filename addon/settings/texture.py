@@ -32,6 +32,13 @@ class TextureSettings:
         name="Material",
         description="What the seed shows, where the texture model knows materials. Empty: any",
     )
+    class_index: IntProperty(
+        name="Class",
+        default=0,
+        min=0,
+        description="Which of its classes, from 0 on, a texture model that has classes makes",
+        update=live.changed,
+    )
     count: IntProperty(
         name="How Many", default=1, min=1, max=1000, soft_max=16, description="Textures at once, counting the seed up"
     )
@@ -111,6 +118,7 @@ class TextureSettings:
             psi=self.variety,
             maps=wanted if maps is None else maps,
             directions=self.chosen_directions(),
+            class_index=self.class_index or None,  # the first one is anyone's: so no other model refuses it
             material=self.family or "auto",
             relief=self.relief,
         )

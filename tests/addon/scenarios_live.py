@@ -470,6 +470,32 @@ def a_material_that_is_not_known_is_refused():
     assert not bpy.ops.loom.seed_of_kind.poll()
 
 
+def a_class_is_asked_for_where_the_texture_model_has_some():
+    loom, session, shown = bpy.context.scene.loom, part("runtime").session(), []
+
+    class Layout:
+        def __getattr__(self, name):
+            return lambda *args, **named: self
+
+        def prop(self, data, name, **named):
+            shown.append(name)
+
+    def is_shown(classes):
+        session.generators = [{"name": "builtin", **classes}]
+        shown.clear()
+        part("panels.styles").Styles.draw_here(None, Layout(), bpy.context, loom, session)
+        assert "seed" in shown
+        return "class_index" in shown
+
+    kept = session.generators
+    try:
+        assert not is_shown({}) and not is_shown({"classes": 0}) and is_shown({"classes": 3})
+        loom.class_index = 2
+        assert is_shown({}), "so that it can be taken back"
+    finally:
+        session.generators = kept
+
+
 def what_directions_do_is_shown():
     assert bpy.ops.loom.directions_show(layers="FINE") == {"FINISHED"}
     image = bpy.data.images["Loom Directions"]

@@ -197,3 +197,33 @@ def a_material_is_chosen_by_name():
     fails_with(lambda: bpy.ops.loom.seed_of_kind(kind="cheese"), "brick")
     loom.generator = "tiny"
     assert loom.kind == "" and part("operators.kinds").known("tiny") == []
+    bpy.ops.loom.history_recall()
+    assert (loom.generator, loom.kind) == ("kinds", "brick")
+
+
+def a_class_is_chosen_where_a_texture_model_has_them():
+    loom = bpy.context.scene.loom
+    loom.generator = "classed"
+    loom.width, loom.height, loom.pbr, loom.apply_to = 16, 16, False, "IMAGE"
+
+    def made(**asked):
+        bpy.ops.loom.generate(**asked)
+        return tuple(loom.texture.pixels[:])
+
+    classes = [made(class_index=number) for number in range(3)]
+    assert len(set(classes)) == 3
+    assert (part("operators.kinds").classes("classed"), part("operators.kinds").classes("tiny")) == (3, 0)
+    assert made(class_index=1, generator="classed") == classes[1]
+    bpy.ops.loom.variations(count=2)
+    assert tuple(bpy.data.images["Loom Variations"].pixels[: 16 * 4]) == classes[1][: 16 * 4]
+    assert bpy.ops.loom.directions_show(layers="ALL") == {"FINISHED"}
+    bpy.ops.loom.keep(name="second")
+    assert loom.kept == "second" and made(class_index=0) == classes[1], "a kept texture has its class"
+    loom.kept = ""
+    assert made() == classes[0]
+    fails_with(lambda: bpy.ops.loom.generate(class_index=3), "classes 0 to 2")
+    made(class_index=2)
+    loom.generator = "tiny"
+    assert loom.class_index == 0
+    bpy.ops.loom.history_recall()  # of the newest
+    assert (loom.generator, loom.class_index) == ("classed", 2)

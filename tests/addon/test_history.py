@@ -117,3 +117,15 @@ def test_settings_that_are_gone_are_named_and_stop_nothing():
     second = settings()
     assert recall.restore(second, {"gone": 1, "seed": 9, "history": []}) == ["gone", "history"]
     assert second.seed == 9
+
+
+def test_settings_are_put_back_in_the_order_of_their_group():
+    class Model(Group):
+        def __setattr__(self, name, value):
+            self.__dict__[name] = value
+            if name == "generator":
+                self.__dict__["class_index"] = 0
+
+    group = Model([prop("generator", "STRING"), prop("class_index", "INT")])
+    assert recall.restore(group, {"class_index": 2, "generator": "mine"}) == []
+    assert group.class_index == 2

@@ -93,6 +93,8 @@ def add_tiny_generators(data: Path) -> None:
     config = GeneratorConfig(**shape, input_map=1.0, const_size=1, kinds=3)
     names = json.dumps(["stone", "brick", "grass"])
     Store(data).add_generator(Generator(config), "kinds", metadata={"kinds": names})
+    config = GeneratorConfig(**shape, input_map=1.0, const_size=1, c_dim=3)
+    Store(data).add_generator(Generator(config), "classed")
 
 
 @pytest.mark.parametrize("scenario", names(HERE / "scenarios.py"))

@@ -141,6 +141,7 @@ def test_a_baked_frame_is_its_generate_in_a_batch(tmp_path):
 def test_directions_and_surface_travel_only_where_they_mean_something():
     assert "directions" not in Look(directions=[("d0", 0.0)]).params()
     assert "material" not in Look(material="metal").params()
+    assert "class_index" not in Look().params() and Look(class_index=2).params()["class_index"] == 2
     assert Look(material="metal", maps=("color", "normal")).params()["material"] == "metal"
 
 
