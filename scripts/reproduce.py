@@ -78,7 +78,7 @@ def generate_command(edit: Edit, options: argparse.Namespace, *, after: bool) ->
     command = ["generate", "--generator", edit.generator, "--seeds", options.seeds, "--psi", "0.7", "--tile", "none"]
     command += ["--size", options.size or ("256x256" if edit.generator == "church" else "512x512")]
     command += ["--style", style_name(edit, options)] if after else []
-    return [*command, "--out", str(options.out / edit.name / ("after" if after else "before"))]
+    return [*command, "--overwrite", "--out", str(options.out / edit.name / ("after" if after else "before"))]
 
 
 def style_name(edit: Edit, options: argparse.Namespace) -> str:

@@ -10,6 +10,7 @@ from . import values
 from .console import Console
 from .inprocess import call, tell_warnings
 from .options import UsageError, add_common, add_generator
+from .replacing import add_overwrite, refuse_to_replace
 
 METHODS = ("auto", "lowrank", "style", "layers", "full")  # adaptation.settings has them too, beside torch
 SENT = (
@@ -38,7 +39,7 @@ def add(commands) -> None:
     _add_method(parser)
     _add_losses(parser)
     _add_training(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace a style of the same name")
+    add_overwrite(parser, "a style, and a report, of the same name")
     parser.add_argument("--report", type=values.path, metavar="DIR", help="write a report on the run there")
     parser.add_argument("--resume", action="store_true", help="go on from NAME-partial, or from NAME with --overwrite")
     parser.add_argument("--detach", action="store_true", help="run on when this terminal, or Blender, is closed")
@@ -156,6 +157,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     params |= {"generator": args.generator, "overwrite": args.overwrite, "resume": args.resume, "preview_every": 0}
     params |= {name: value for name in SENT if (value := getattr(args, name)) is not None}
     if args.report:
+        files = [args.report / f"{params['name']}.{ending}" for ending in ("html", "json")]
+        refuse_to_replace(files, args.overwrite, "name another folder with --report")
         params["report"] = str(args.report.absolute())
     if args.detach:
         value = call(args, console, "adapt", params | {"detach": True})

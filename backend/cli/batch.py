@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..errors import AlreadyExists
 from . import values
 from .console import Console, UnfinishedError
 from .inprocess import call, tell_warnings
 from .options import UsageError, add_common
+from .replacing import add_overwrite
 from .textures import counted
 
 MIB = 2**20
@@ -24,6 +26,7 @@ def add(commands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say how many, how long and how large, and make nothing")
     parser.add_argument("--resume", action="store_true", help="go on with a batch that was interrupted")
     parser.add_argument("--verify", action="store_true", help="go on, and read every file that is there again")
+    add_overwrite(parser, "another batch in the folder")
     parser.add_argument("--detach", action="store_true", help="run on when this terminal, or Blender, is closed")
     parser.add_argument("--cluster", metavar="ADDRESS", help="make it on a Ray cluster: auto, or HOST:PORT of its head")
     asked = parser.add_mutually_exclusive_group()
@@ -38,6 +41,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         return _look(args, console)
     if not args.file or not args.out:
         raise UsageError("the batch file and --out are needed (or --status DIR, --cancel DIR).", "latent-loom batch")
+    _refuse_to_replace(args)
     params = {"file": str(args.file.absolute()), "out": str(args.out.absolute())}
     chosen = {"resume": args.resume or args.verify, "verify": args.verify, "dry_run": args.dry_run}
     elsewhere = {"cluster": args.cluster} if args.cluster is not None else {}
@@ -51,6 +55,19 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         console.say(f"It runs by itself. latent-loom batch --status {args.out} says how far it is; --cancel ends it.")
         return value
     return _tell_made(args, value, console)
+
+
+def _refuse_to_replace(args: argparse.Namespace) -> None:
+    """Raise AlreadyExists where a batch is begun in the folder of another."""
+    from ..textures.manifest import FILE
+
+    begins = not (args.resume or args.verify or args.dry_run or args.overwrite)
+    manifest = args.out / FILE
+    if begins and manifest.is_file() and manifest.stat().st_size:
+        raise AlreadyExists(
+            f"There is a batch in {str(args.out)!r} already; go on with it (--resume), name another folder with --out, "
+            "or make everything anew with --overwrite."
+        )
 
 
 def _look(args: argparse.Namespace, console: Console) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .adapt import name_from
 from .console import Console
 from .inprocess import call, tell_warnings
 from .options import add_common
+from .replacing import add_overwrite, refuse_to_replace
 
 
 def add(commands) -> None:
@@ -41,6 +42,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--format", choices=("safetensors", "rosinality"), help="default: rosinality for .pt, else safetensors"
     )
+    add_overwrite(parser, "a file of the same name")
     add_common(parser)
     parser.set_defaults(run=run_export)
 
@@ -65,6 +67,7 @@ def run_import(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def run_export(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    refuse_to_replace([args.file], args.overwrite, "name another file")
     params: dict[str, Any] = {
         "file": str(args.file.absolute()),
         "styles": [list(style) for style in args.styles],

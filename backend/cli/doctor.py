@@ -12,6 +12,7 @@ from ..errors import CannotWrite
 from . import doctor_checks, doctor_report, values
 from .console import Console, UnfinishedError
 from .options import add_common
+from .replacing import add_overwrite, refuse_to_replace
 
 
 def add(commands) -> None:
@@ -23,11 +24,14 @@ def add(commands) -> None:
         "--report", nargs="?", const="-", metavar="FILE",
         help="make a report to paste into an issue, without names, folders or secrets (default: on the terminal)",
     )  # fmt: skip
+    add_overwrite(parser, "a report of the same name")
     add_common(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    if args.report not in (None, "-"):
+        refuse_to_replace([values.path(args.report)], args.overwrite, "name another file with --report")
     found = []
     for check in doctor_checks.all_checks(args.data, args.connection_file, args.threads):
         if args.report != "-":

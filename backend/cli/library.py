@@ -9,6 +9,7 @@ from . import values
 from .console import Console
 from .inprocess import call
 from .options import add_common
+from .replacing import add_overwrite, refuse_to_replace
 from .textures import counted
 
 
@@ -20,11 +21,15 @@ def add(commands) -> None:
     )
     parser.add_argument("--addon", type=values.path, metavar="DIR", help="the add-on's folder (default: beside this)")
     parser.add_argument("--pack", action="store_true", help="put the pictures into the .blend")
+    add_overwrite(parser, "a library that is there, whatever was changed in it")
     add_common(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    from ..textures.asset_library import BLEND
+
+    refuse_to_replace([args.folder / BLEND], args.overwrite, "move it away")
     params: dict[str, Any] = {"folder": str(args.folder.absolute()), "pack": args.pack}
     params |= {name: str(getattr(args, name).absolute()) for name in ("blender", "addon") if getattr(args, name)}
     value = call(args, console, "asset_library", params, title="library")

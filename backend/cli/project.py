@@ -6,10 +6,12 @@ import argparse
 from typing import Any
 
 from ..errors import not_found
+from ..service.handlers.kept import written_files
 from . import values
 from .console import Console
 from .inprocess import call, open_store, tell_warnings
 from .options import add_class, add_common, add_generator
+from .replacing import add_overwrite, refuse_to_replace
 
 
 def add(commands) -> None:
@@ -37,7 +39,7 @@ def add(commands) -> None:
         "--style", action="append", type=values.style, default=[], dest="styles", metavar="NAME[:STRENGTH]",
         help="show it restyled on the sheet; again for several",
     )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace a texture of the same name")
+    add_overwrite(parser, "a texture of the same name, and its files")
     parser.add_argument("--out", type=values.path, metavar="DIR", help="write its picture and a sheet to this folder")
     add_common(parser)
     parser.set_defaults(run=run)
@@ -75,6 +77,9 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "preview_every": 0,
         "out": str(args.out.absolute()) if args.out else None,
     }
+    if args.out:
+        files = written_files(args.out, args.name).values()
+        refuse_to_replace(files, args.overwrite, "name another folder with --out")
     value = call(args, console, "project", params, title=args.image.name)
     tell_warnings(value, console)
     measures = value["texture"]["measures"]

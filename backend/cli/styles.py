@@ -12,10 +12,12 @@ from . import mine, values
 from .console import Console
 from .inprocess import call
 from .options import add_common
+from .replacing import refuse_to_replace
 
 Argument = tuple[str, dict[str, Any]]
 NAME: Argument = ("name", {"metavar": "NAME", "help": "name of the style"})
 OVERWRITE: Argument = ("--overwrite", {"action": "store_true", "help": "replace a style of the same name"})
+REPLACE: Argument = ("--overwrite", {"action": "store_true", "help": "replace a file of the same name"})
 
 
 def add(commands) -> None:
@@ -31,9 +33,9 @@ def add(commands) -> None:
         ("delete", run_delete, [NAME], "delete a style with its snapshots"),
         ("snapshots", run_snapshots, [NAME], "the states of its run that were kept, with their measures"),
         ("choose", run_choose, [NAME, _iterations()], "make a style what it was earlier or later in its run"),
-        ("report", run_report, [NAME, _page()], "write a page with pictures, curves and measures of a style"),
+        ("report", run_report, [NAME, _page(), REPLACE], "write a page with pictures, curves and measures of a style"),
         ("import", run_import, [file, _new_name("the name in the file"), OVERWRITE], "take a style file in"),
-        ("export", run_export, [NAME, file], "write a style alone to a file, to give away"),
+        ("export", run_export, [NAME, file, REPLACE], "write a style alone to a file, to give away"),
         (
             "derive", run_derive, [_child(), _parent(), _new_name("the generator's"), OVERWRITE],
             "make a style of what was changed in a generator that was trained on from another",
@@ -149,6 +151,7 @@ def run_choose(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def run_report(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    refuse_to_replace([args.out, args.out.with_suffix(".json")], args.overwrite, "name another file with --out")
     value = call(args, console, "report_style", {"name": args.name, "file": str(args.out.absolute())}, title="report")
     console.say(f"{args.out} shows the style {args.name!r}; its numbers are in {value['json']}.")
     return value
@@ -163,6 +166,7 @@ def run_import(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def run_export(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    refuse_to_replace([args.file], args.overwrite, "name another file")
     value = call(args, console, "export_style", {"name": args.name, "file": str(args.file.absolute())})
     console.say(f"{args.file}: {value['bytes']:,} bytes.")
     return value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ..errors import BadRequest
@@ -10,10 +12,12 @@ from . import values
 from .console import Console
 from .inprocess import call, open_store, tell_warnings
 from .options import add_class, add_common, add_generator, add_look, look_params
+from .replacing import add_overwrite, refuse_to_replace
 
 REPEAT_SHOWS = 0.5
 """From this repeat score on the eye sees the repetition."""
 
+ELSEWHERE = "name another folder with --out"
 
 KEPT = ("generator", "psi", "cutoff", "mix", "directions", "class_index", "noise_seed")
 """What of a texture's look is kept with it; styles, noise and the rest are chosen anew whenever it is used."""
@@ -43,6 +47,7 @@ def _add_generate(commands) -> None:
     )  # fmt: skip
     parser.add_argument("--name", metavar="NAME", help="what the files' names begin with (default: from the style)")
     parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
+    add_overwrite(parser)
     add_common(parser)
     parser.set_defaults(run=run_generate)
 
@@ -67,6 +72,7 @@ def _add_directions(commands) -> None:
     parser.add_argument("--seed", type=values.seed, default=0, metavar="SEED", help="texture to move (default: 0)")
     add_class(parser)
     parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write the sheet to")
+    add_overwrite(parser, "a sheet of the same name")
     add_common(parser)
     parser.set_defaults(run=run_directions)
 
@@ -96,7 +102,7 @@ def _add_walk(commands) -> None:
     parser.add_argument("--preview", choices=("webp", "gif"), help="write a small animation to DIR/previews too")
     parser.add_argument("--movie", choices=("mp4", "webm"), help="write a movie too (needs ffmpeg)")
     parser.add_argument("--fps", type=values.count, default=24, metavar="N", help="of both (default: 24)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the frames of another walk in the folder")
+    add_overwrite(parser, "the frames of another walk in the folder")
     parser.add_argument(
         "--resume", action="store_true", help="go on with the walk in the folder; an error where there is none"
     )
@@ -127,6 +133,7 @@ def _add_grid(commands) -> None:
     parser.add_argument("--fps", type=values.count, default=24, metavar="N", help="of the animation (default: 24)")
     parser.add_argument("--cell", type=values.count, default=128, metavar="PX", help="side of a picture (default: 128)")
     parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
+    add_overwrite(parser, "another grid in the folder")
     add_common(parser)
     parser.set_defaults(run=run_grid)
 
@@ -139,6 +146,7 @@ def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.strengths:
         params["seeds"] = [source for source in sources for _ in args.strengths]
         params["strengths"] = args.strengths * len(sources)
+    refuse_to_replace(_textures(args, params), args.overwrite, ELSEWHERE)
     for _, name in args.keep:
         open_store(args).textures.check_free(name)  # before the work
     value = call(args, console, "generate", params)
@@ -159,6 +167,29 @@ def run_generate(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     return value
 
 
+def _textures(args: argparse.Namespace, params: dict[str, Any]) -> Iterator[Path]:
+    """Raises BadRequest, as `generate` would."""
+    from ..service.handlers.context import OptionalFolder
+    from ..service.parameters import parse
+    from ..textures.generate import GenerateSettings, file_names
+
+    settings, _ = parse("generate", params, GenerateSettings, OptionalFolder)
+    return (args.out / name for names in file_names(settings) for name in names.values())
+
+
+def _sheet(args: argparse.Namespace) -> Path:
+    from ..textures.direction_sheet import sheet_path
+
+    return sheet_path(args.out, args.generator, args.layers)
+
+
+def _grid(args: argparse.Namespace) -> list[Path]:
+    from ..textures.grid import files_of
+
+    sheet, frames, animation = files_of(args.out, args.frames)
+    return [sheet, *frames, *([animation] if frames else [])]
+
+
 def run_directions(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     params = {
         "generator": args.generator,
@@ -170,6 +201,7 @@ def run_directions(args: argparse.Namespace, console: Console) -> dict[str, Any]
     }
     if args.amounts:
         params["amounts"] = args.amounts
+    refuse_to_replace([_sheet(args)], args.overwrite, ELSEWHERE)
     value = call(args, console, "directions", params)
     tell_warnings(value, console)
     console.say(
@@ -219,6 +251,7 @@ def run_grid(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "size_px": args.cell,
         "out": str(args.out.absolute()),
     }
+    refuse_to_replace(_grid(args), args.overwrite, ELSEWHERE)
     value = call(args, console, "grid", params)
     tell_warnings(value, console)
     console.say(f"{value['file']} ({value['seconds']:.1f} s).")

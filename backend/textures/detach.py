@@ -51,6 +51,7 @@ def detach(store: Store, asked: Asked) -> dict[str, Any]:
         raise CannotWrite(f"A batch is running in {str(folder)!r} already; wait for it, or cancel it (batch --cancel).")
     file = asked.file or _write_jobs(folder, asked.jobs or {})
     command = [sys.executable, "-m", "latent_loom.backend.cli.main", "batch", str(file), "--out", str(folder)]
+    command += ["--overwrite"]  # what the request means; whoever sent it was asked
     command += ["--data", str(store.root.absolute()), "--threads", str(torch.get_num_threads())]
     command += [f"--{name}" for name in ("resume", "verify") if getattr(asked, name)]
     command += ["--cluster", asked.cluster] if asked.cluster else []

@@ -75,6 +75,12 @@ class DirectionResult:
     file: Path | None = None
 
 
+def sheet_path(out: Path, generator: str, layers: str) -> Path:
+    """Where the sheet of a generator's directions is written, in the folder `out`."""
+    group = [] if layers == "all" else [layers]
+    return out / "previews" / f"{'-'.join(['directions', generator, *group])}.png"
+
+
 def show_directions(
     store: Store, settings: DirectionSettings, out: Path | None = None, job: Job | None = None
 ) -> DirectionResult:
@@ -83,7 +89,7 @@ def show_directions(
     Raises  NotFound, BadRequest (no such layers), CannotWrite, Cancelled
     """
     job = job or Job()
-    folder = None if out is None else open_folder(out / "previews")
+    out = None if out is None else open_folder(out / "previews").parent
     generator = store.styled(settings.generator, settings.styles)
     config = generator.config
     group = "" if settings.layers == "all" else settings.layers
@@ -109,9 +115,8 @@ def show_directions(
         cell_px=settings.size_px,
     )
     file = None
-    if folder is not None:
-        name = "-".join(["directions", settings.generator, *([group] if group else [])])
-        file = folder / f"{name}.png"
+    if out is not None:
+        file = sheet_path(out, settings.generator, settings.layers)
         write_picture(file, sheet)
     listed = [
         {"name": settings.name(i), "strength": float(found.strengths[i]), "spread": float(found.spread[i])}

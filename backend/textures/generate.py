@@ -116,8 +116,8 @@ def generate(
     arrays: dict[str, list[np.ndarray]] = {which: [] for which in settings.maps}
     total, memory_mib = len(settings.textures), announce(store, settings, len(settings.textures), job)
     if folder is not None:
-        sweep_parts(folder, settings.stem, {name for names in _names(settings) for name in names.values()})
-    for done, ((seed, strength), names) in enumerate(zip(settings.textures, _names(settings), strict=True)):
+        sweep_parts(folder, settings.stem, {name for names in file_names(settings) for name in names.values()})
+    for done, ((seed, strength), names) in enumerate(zip(settings.textures, file_names(settings), strict=True)):
         job.check()
         color = make_texture(store, settings, seed, strength)
         if folder is None:
@@ -139,7 +139,7 @@ def generate(
     return GenerateResult(files=files, images=images, memory_mib=memory_mib)
 
 
-def _names(settings: GenerateSettings) -> Iterator[dict[str, str]]:
+def file_names(settings: GenerateSettings) -> Iterator[dict[str, str]]:
     """Of each texture, map -> file name."""
     for seed, strength in settings.textures:
         yield {which: picture_name(settings.stem, seed, which, settings.format, strength) for which in settings.maps}

@@ -17,7 +17,7 @@ from ...stylegan2.latents import catmull_rom
 from ..errors import BadRequest
 from ..job import Job, Progress
 from .canvas import plan_canvas
-from .files import open_folder, sweep_parts, write_picture
+from .files import frame_name, open_folder, sweep_parts, write_picture
 from .generate import render
 from .look import Look, StyleList
 from .movies import write_preview
@@ -103,6 +103,12 @@ class _Line:
         return Row(label=self.label or "no style", pictures=pictures)
 
 
+def files_of(out: Path, frames: int) -> tuple[Path, list[Path], Path]:
+    """What a grid writes in the folder `out`: the sheet, its frames and, where there are any, their animation."""
+    numbered = [out / "grid" / frame_name(number + 1) for number in range(frames)]
+    return out / "grid.png", numbered, out / "previews" / "grid.webp"
+
+
 def grid(store: Store, settings: GridSettings, out: Path, job: Job | None = None) -> GridResult:
     """Write the sheet `out`/grid.png and, with frames, `out`/grid/frame-*.png and `out`/previews/grid.webp.
 
@@ -111,20 +117,18 @@ def grid(store: Store, settings: GridSettings, out: Path, job: Job | None = None
     job = job or Job()
     folder = open_folder(out)
     lines = [_Line(store, settings, styles) for styles in ((), *((style,) for style in settings.styles))]
-    file = folder / "grid.png"
+    file, frames, preview = files_of(folder, settings.frames)
     sweep_parts(folder, file.name)
     write_picture(file, _sheet(lines, settings, 0.0, job))
-    frames: list[Path] = []
-    if settings.frames:
-        sweep_parts(open_folder(folder / "grid"), "frame-")
-    for number in range(settings.frames):
-        frames.append(folder / "grid" / f"frame-{number + 1:04d}.png")
+    if frames:
+        sweep_parts(open_folder(frames[0].parent), "frame-")
+    for number, frame in enumerate(frames):
         sheet = _sheet(lines, settings, number / settings.frames, job)
-        write_picture(frames[-1], sheet)
+        write_picture(frame, sheet)
         job.report(Progress(done=number + 1, total=settings.frames, stage="grid", preview=sheet))
     animation = None
     if frames:
-        animation = write_preview(frames, folder / "previews" / "grid.webp", settings.fps, job, longest_px=1024)
+        animation = write_preview(frames, preview, settings.fps, job, longest_px=1024)
     return GridResult(file=file, frames=frames, animation=animation)
 
 

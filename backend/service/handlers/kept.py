@@ -79,11 +79,19 @@ def project(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Ans
     return Answer(value=value | {"files": _write(asked.out, asked.name, made)})
 
 
+def written_files(out: Path, name: str) -> dict[str, Path]:
+    """What a projection writes in the folder `out`, by what it is. Raises BadRequest"""
+    from ...textures.files import check_stem
+
+    return {"color": out / f"{check_stem(name)}_color.png", "sheet": out / "previews" / f"{name}.png"}
+
+
 def _write(out: Path, name: str, made: ProjectResult) -> list[dict[str, str]]:
     """The picture, and the sheet beside other previews; lists what was written."""
-    from ...textures.files import check_stem, open_folder, write_picture
+    from ...textures.files import open_folder, write_picture
 
-    paths = {"color": out / f"{check_stem(name)}_color.png", "sheet": open_folder(out / "previews") / f"{name}.png"}
+    paths = written_files(out, name)
+    open_folder(paths["sheet"].parent)
     for which, image in (("color", made.picture), ("sheet", made.sheet)):
         write_picture(paths[which], np.asarray(image))
     return [{"texture": name, "map": which, "path": str(path)} for which, path in paths.items()]

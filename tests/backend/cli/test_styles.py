@@ -82,7 +82,7 @@ def test_mining_is_for_whole_styles_of_one_s_own(loom, ferny, data):
     refused = loom("styles", "mine", "ferny@25", "--iterations", "1")
     assert refused.code == 1 and "styles choose ferny --iterations 25" in refused.complaint
     assert file.read_bytes() == before
-    refused = loom("styles", "mine", "mossy", "--iterations", "100000")
+    refused = loom("styles", "mine", "gilded", "--iterations", "100000")
     assert refused.code == 1 and "came with the program" in refused.complaint
     mined = loom("styles", "mine", "ferny", "--iterations", "1", "--batch", "2").value
     assert "mined_quality" in mined["style"]["measures"] and mined["warnings"] == []
