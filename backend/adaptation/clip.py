@@ -90,8 +90,8 @@ class Clip:
         self.templates = tuple(templates)
         self.size = size
         self._texts: dict[tuple[str, ...], Tensor] = {}
-        self._mean = torch.tensor(mean).view(1, 3, 1, 1)
-        self._std = torch.tensor(std).view(1, 3, 1, 1)
+        # where the model is: a copy to a GPU in every call would wait for it
+        self._mean, self._std = (torch.tensor(x, device=self.device).view(1, 3, 1, 1) for x in (mean, std))
 
     @property
     def device(self) -> torch.device:

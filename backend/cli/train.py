@@ -135,6 +135,7 @@ def _train(
     if not recipe.shared and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise BadRequest(f"train {what} runs in one process; start it without torchrun.")
     device = device_name(options.device, os.environ)
+    _search_kernels(device)
     processes = join(os.environ, device)
     extra: dict[str, Any] = {"processes": processes} if recipe.shared else {}
     try:
@@ -152,6 +153,14 @@ def _train(
             return train(settings, options.out, job=job, device=device, **extra)
     finally:
         processes.leave()
+
+
+def _search_kernels(device: str) -> None:
+    """Let cuDNN try which of its convolutions is quickest: in a training every step has the same shapes."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.backends.cudnn.benchmark = True
 
 
 def device_name(asked: str, environment: Mapping[str, str]) -> str:

@@ -75,7 +75,7 @@ def appraise_clip(name: str, extent: Extent) -> dict[str, float]:
 
 
 def appraise_generator(generator: Generator, extent: Extent, job: Job) -> dict[str, Any]:
-    """A generator beside fresh unweathered renders of its size. Each picture is seen by the judge at the judge's size.
+    """A generator beside fresh unweathered renders. Each picture is seen by the judge at the judge's size.
 
     fidelity      precision, recall, Frechet distance in the judge's unit embeddings; `floor`: renders against renders
     seam          along x and y; repeat: the highest of some textures at 8 x the training size
@@ -87,7 +87,9 @@ def appraise_generator(generator: Generator, extent: Extent, job: Job) -> dict[s
     judge, clip, size = load_clip("judge"), load_clip("builtin"), generator.config.resolution
     made = generated(generator, range(FIRST_SEED, FIRST_SEED + extent.pictures))
     job.check()
-    real, other = (_embed(judge, renders(extent.pictures, size, seed)[0]) for seed in (REAL_SEED, FLOOR_SEED))
+    # twice what the judge sees: what is finer than that it cannot see, and it takes most of the time to render
+    rendered = min(size, 2 * judge.size)
+    real, other = (_embed(judge, renders(extent.pictures, rendered, seed)[0]) for seed in (REAL_SEED, FLOOR_SEED))
     job.check()
     cells = generator.config.cells
     seams = seam_scores(as_pixels(made[: extent.seams]), cells=cells)

@@ -175,23 +175,37 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def augment(images: Tensor, rng: torch.Generator) -> Tensor:
-    """How a generator's picture differs from a render: scale, softness, noise, contrast. [N, 3, S, S] in [-1, 1]."""
+    """How a generator's picture differs from a render: scale, softness, noise, contrast. [N, 3, S, S] in [-1, 1].
+
+    rng  of the processor, wherever the images are
+    """
     n, _, size, _ = images.shape
+    kind, nearness, *others = torch.rand(6, n, generator=rng)
+    small = int(torch.randint(size // 2, size, (), generator=rng))
+    near, soft = ((low <= kind) & (kind < low + 0.2) for low in (0.0, 0.2))
     out = images.clone()
-    for i in range(n):
-        kind = int(torch.randint(5, (1,), generator=rng))
-        if kind == 0:  # nearer: a crop, enlarged
-            crop = int(torch.randint(size * 5 // 8, size, (1,), generator=rng))
-            out[i] = F.interpolate(
-                images[i : i + 1, :, :crop, :crop], size=(size, size), mode="bilinear", align_corners=False
-            )[0]
-        elif kind == 1:  # softer
-            small = int(torch.randint(size // 2, size, (1,), generator=rng))
-            soft = F.interpolate(images[i : i + 1], size=(small, small), mode="area")
-            out[i] = F.interpolate(soft, size=(size, size), mode="bilinear", align_corners=False)[0]
-    noise = torch.randn(out.shape, generator=rng) * torch.rand(n, 1, 1, 1, generator=rng) * 0.12
-    contrast = 1 + (torch.rand(n, 1, 1, 1, generator=rng) - 0.5) * 0.3
-    light = (torch.rand(n, 1, 1, 1, generator=rng) - 0.5) * 0.25
-    flip = torch.rand(n, 1, 1, 1, generator=rng) < 0.5
-    out = torch.where(flip, out.flip(-1), out)
-    return (out * contrast + light + noise).clamp(-1, 1)
+    out[near] = _nearer(images[near], 0.625 + 0.375 * nearness[near])
+    out[soft] = _softer(images[soft], small)
+    light, contrast, loudness, flip = (number[:, None, None, None].to(out) for number in others)
+    own = torch.Generator(out.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+    noise = torch.randn(out.shape, generator=own, device=out.device) * loudness * 0.12
+    out = torch.where(flip < 0.5, out.flip(-1), out)
+    return (out * (1 + (contrast - 0.5) * 0.3) + (light - 0.5) * 0.25 + noise).clamp(-1, 1)
+
+
+def _nearer(images: Tensor, share: Tensor) -> Tensor:
+    """Each picture's upper left square of a `share` [N] of its side, enlarged."""
+    if not len(images):
+        return images
+    theta = torch.zeros(len(images), 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = share
+    theta[:, :, 2] = share[:, None] - 1
+    grid = F.affine_grid(theta.to(images), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _softer(images: Tensor, size: int) -> Tensor:
+    if not len(images):
+        return images
+    small = F.interpolate(images, size=(size, size), mode="area")
+    return F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)

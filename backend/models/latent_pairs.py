@@ -16,9 +16,11 @@ from ...stylegan2.training.pairs import LESSON_BATCH, Pairs
 from .procedural.latent_render import KINDS, render_latents, surfaces_of
 
 BLOCK = 64
-"""Pairs rendered together."""
+"""Pairs rendered together on a processor."""
 FIRST_BLOCKS = 8
 """With so many a bank begins, so that training does not wait for all."""
+STAY = 4
+"""Batches in a row from one block, whose latents are drawn once for them."""
 TOLD = 23
 """Numbers of a latent that the families use, from the first on."""
 LESSON_SIZE = 16
@@ -28,12 +30,14 @@ LESSON_SIZE = 16
 class PairBank:
     """A growing bank of pairs from which batches are drawn; once it is full, its oldest pairs are made anew.
 
-    A batch depends on the settings and its number alone: every pair is seeded by its place in the stream, so a bank
-    made with `start` goes on as one that has given `start` batches.
+    A batch depends on the settings, the kind of device and its number alone: pairs are made in blocks, seeded by their
+    place in the stream, so a bank made with `start` goes on as one that has given `start` batches. Only pictures are
+    kept: latents and inputs are quickly drawn again, and several times as large.
 
     capacity  pairs kept, in whole blocks
     refresh   pairs made for each batch, on average; with 0 the bank is full at once, and stays as it is
-    A batch rolls each pair at random by whole cells of the base grid: picture, map and noise alike.
+    block     pairs rendered together: on a GPU many, which take hardly longer there than few
+    The pairs of a batch come from one block, rolled at random by whole cells of the base grid: picture, map and noise.
     """
 
     def __init__(
@@ -44,26 +48,28 @@ class PairBank:
         refresh: int,
         seed: int,
         start: int = 0,
+        block: int = BLOCK,
+        device: str = "cpu",
     ) -> None:
         self._config, self._refresh, self._seed, self.given = config, refresh, seed, start
-        self._count = -(-capacity // BLOCK)
+        self._block, self._device = block, device
+        self._count = -(-capacity // block)
         self._first = min(FIRST_BLOCKS, self._count) if refresh else self._count
         self._blocks: dict[int, Tensor] = {}
+        self._drawn: tuple[int, Tensor, SynthesisInputs] | None = None
 
     def _wanted(self) -> range:
         """The blocks that the next batch is drawn from."""
-        end = self._first + self.given * self._refresh // BLOCK
+        end = self._first + self.given * self._refresh // self._block
         return range(max(0, end - self._count), end)
 
-    def _latents(self, pair: int) -> tuple[Tensor, SynthesisInputs]:
-        """z [1, z_dim] and inputs of one pair: quickly drawn, and a hundred times as large as its picture."""
-        rng = _rng(self._seed, pair)
-        return torch.randn(1, self._config.z_dim, generator=rng), sample_inputs(self._config, 1, generator=rng)
+    def _latents(self, block: int) -> tuple[Tensor, SynthesisInputs]:
+        rng = _rng(self._seed, block, device=self._device)
+        z = torch.randn(self._block, self._config.z_dim, generator=rng, device=self._device)
+        return z, sample_inputs(self._config, self._block, generator=rng)
 
     def _rendered(self, block: int) -> Tensor:
-        pairs = [self._latents(pair) for pair in range(block * BLOCK, (block + 1) * BLOCK)]
-        z, inputs = torch.cat([z for z, _ in pairs]), _together([inputs for _, inputs in pairs])
-        return (render_latents(z, inputs, self._config.resolution) * 255).round().to(torch.uint8)
+        return (render_latents(*self._latents(block), self._config.resolution) * 255).round().to(torch.uint8)
 
     def fill(self, before_each: Callable[[], None] = lambda: None) -> range:
         """Make what the next batch is drawn from, some seconds a block; before_each may raise to stop. Its blocks."""
@@ -76,16 +82,18 @@ class PairBank:
         return blocks
 
     def batch(self, n: int) -> Pairs:
-        """n pairs."""
+        """n pairs, on the bank's device."""
         blocks = self.fill()
-        rng = _rng(self._seed, self.given, 1)
+        rng, turn = _rng(self._seed, self.given, 1), _rng(self._seed, self.given // STAY, 2)
         self.given += 1
-        index = torch.randint(blocks.start * BLOCK, blocks.stop * BLOCK, (n,), generator=rng).tolist()
-        cells = torch.randint(4, (n, 2), generator=rng).tolist()
-        latents = [self._latents(pair) for pair in index]
-        pictures = [_rolled(self._blocks[i // BLOCK][i % BLOCK][None], c) for i, c in zip(index, cells, strict=True)]
-        inputs = [_rolled_inputs(inputs, c) for (_, inputs), c in zip(latents, cells, strict=True)]
-        return Pairs(torch.cat([z for z, _ in latents]), _together(inputs), torch.cat(pictures).float() / 127.5 - 1)
+        block = int(torch.randint(blocks.start, blocks.stop, (), generator=turn))
+        if self._drawn is None or self._drawn[0] != block:
+            self._drawn = (block, *self._latents(block))
+        rows = torch.randint(self._block, (n,), generator=rng).to(self._device)
+        cells = torch.randint(4, (2,), generator=rng).tolist()
+        _, z, inputs = self._drawn
+        pictures = _rolled(self._blocks[block][rows], cells).float() / 127.5 - 1
+        return Pairs(z[rows], _rolled_inputs(inputs.items(rows), cells), pictures)
 
 
 def _rolled(field: Tensor, cells: list[int]) -> Tensor:
@@ -99,12 +107,6 @@ def _rolled_inputs(inputs: SynthesisInputs, cells: list[int]) -> SynthesisInputs
     return SynthesisInputs(
         input_map=_rolled(inputs.input_map, cells), noise=tuple(_rolled(noise, cells) for noise in inputs.noise)
     )
-
-
-def _together(inputs: list[SynthesisInputs]) -> SynthesisInputs:
-    maps = [one.input_map for one in inputs if one.input_map is not None]
-    noise = zip(*(one.noise for one in inputs), strict=True)
-    return SynthesisInputs(input_map=torch.cat(maps), noise=tuple(torch.cat(layer) for layer in noise))
 
 
 class MaterialLesson:
@@ -139,5 +141,5 @@ class MaterialLesson:
         return looks
 
 
-def _rng(*key: int) -> torch.Generator:
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+def _rng(*key: int, device: str = "cpu") -> torch.Generator:
+    return torch.Generator(device).manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))

@@ -7,6 +7,7 @@ picture counts as a positive (two pictures of a batch are often both "mossy ston
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from ..errors import BadRequest
 from ..job import Job
 from .clip_trainer import PIXEL_MEAN, PIXEL_STD, Batch, ClipTrainer, Contrastive, Tokenizer, augment, fit, top1
 from .procedural.captions import TEMPLATES, Attributes, describe, matches, vocabulary
-from .procedural.stream import MaterialBank
+from .procedural.stream import BLOCK, MaterialBank
 from .samples import renders
 from .training_run import CHECKPOINT
 
@@ -45,16 +46,18 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 class ClipTraining(Contrastive):
     """role           clip | judge
     bank, refresh  pictures kept, and how many are made anew for each batch
+    block          pictures rendered together; a GPU renders 1,024 in hardly more time than 64
     """
 
     role: str = "clip"
     bank: int = 6144
     refresh: int = 24
+    block: int = BLOCK
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bank < 1 or self.refresh < 0:
-            raise BadRequest("Give a bank of at least 1 and a refresh of at least 0.")
+        if min(self.bank, self.block) < 1 or self.refresh < 0:
+            raise BadRequest("Give a bank and a block of at least 1, and a refresh of at least 0.")
 
 
 def build(role: str, words: list[str], context_length: int) -> tuple[Any, WordTokenizer, dict[str, Any]]:
@@ -77,11 +80,14 @@ def captioned(images: torch.Tensor, attributes: list[Attributes], rng: torch.Gen
 
 def retrieval(model: Any, tokenizer: Tokenizer, *, seed: int = 987_654, batches: int = 4) -> float:
     """Top-1 retrieval of the caption in batches of 128 on unseen renders; a caption that is true counts as right."""
-    rng, found = torch.Generator().manual_seed(seed), 0.0
-    for batch in range(batches):
-        unseen = renders(128, 64, seed + batch, weathered=0.75, tinted=0.3)
-        found += top1(model, tokenizer, captioned(*unseen, rng))
-    return found / batches
+    return sum(top1(model, tokenizer, batch) for batch in _unseen(seed, batches)) / batches
+
+
+@functools.cache
+def _unseen(seed: int, batches: int) -> list[Batch]:
+    """Kept, since a training measures itself now and then."""
+    rng = torch.Generator().manual_seed(seed)
+    return [captioned(*renders(128, 64, seed + batch, weathered=0.75, tinted=0.3), rng) for batch in range(batches)]
 
 
 def save_clip(
@@ -117,7 +123,14 @@ def train_clip(
         if bank is None:
             kinds = {"weathered": 0.75, "tinted": 0.3}
             bank = MaterialBank(
-                size=64, capacity=settings.bank, refresh=settings.refresh, seed=settings.seed + 1, start=step, **kinds
+                size=64,
+                capacity=settings.bank,
+                refresh=settings.refresh,
+                seed=settings.seed + 1,
+                start=step,
+                block=settings.block,
+                device=device,
+                **kinds,
             )
         images, attributes = bank.batch(settings.batch)
         rng = step_rng(settings.seed + 2, step)

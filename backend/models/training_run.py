@@ -6,7 +6,7 @@ What is trained on what is the recipes' (`train_generator`, `own_generator`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from .samples import as_pixels
 Batches = Iterator[tuple[Any, ...]]
 CHECKPOINT = "checkpoint.pt"
 SHOWN_PX = 640
+READ_EVERY = 20
+"""Steps on a GPU between two reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +60,15 @@ class TrainingRun:
         every = max(1, self.save_every // batch)
         started = time.monotonic()
 
-        def after_step(trainer: Trainer, losses: dict[str, float]) -> None:
+        def after_step(trainer: Trainer, losses: Mapping[str, float]) -> None:
             done = trainer.steps_done
             cancelled = trainer.processes.any(job.cancelled(), device)
-            if trainer.processes.first:
-                sheet = None
-                if done % every == 0 or done == steps or cancelled:
-                    sheet = self._save(trainer, sheet=done % every == 0 or done == steps)
+            due = done % every == 0 or done == steps
+            # reading the losses waits for a GPU, which is then idle
+            if trainer.processes.first and (due or cancelled or device.type == "cpu" or done % READ_EVERY == 0):
+                sheet = self._save(trainer, sheet=due) if due or cancelled else None
                 rate = (done - first) * batch / (time.monotonic() - started)
-                numbers = losses | {"images_per_s": rate}
+                numbers = {**losses, "images_per_s": rate}
                 job.report(Progress(done=done, total=steps, stage="generator", numbers=numbers, preview=sheet))
             if cancelled:
                 raise Cancelled(

@@ -60,25 +60,45 @@ struct Filter {
   int count, up, down, before_x, before_y;
 };
 
-template <typename T>
-__global__ void upfirdn_kernel(int64_t count, Layout from, Layout to, Filter f, const T* x, T* out) {
-  for (int64_t i = blockIdx.x * int64_t(blockDim.x) + threadIdx.x; i < count; i += int64_t(gridDim.x) * blockDim.x) {
-    const int64_t inner = i % to.inner, ox = i / to.inner % to.w, oy = i / to.inner / to.w % to.h;
-    const int64_t plane = i / to.inner / to.w / to.h;
+// A layout's sides in 32 bits: a division takes a GPU several times as long in 64.
+struct Sides {
+  int h, w, inner;
+};
+
+// Along one axis, the first tap that meets a sample of x and not one of the zeros between and before them.
+struct Meeting {
+  int tap, sample;
+};
+
+__device__ inline Meeting first_meeting(int start, int up) {
+  const int tap = start < 0 ? -start : (up - start % up) % up;
+  return {tap, (start + tap) / up};
+}
+
+template <typename T, typename Index>
+__global__ void upfirdn_kernel(Index count, Sides from, Sides to, Filter f, const T* x, T* out) {
+  for (Index i = blockIdx.x * Index(blockDim.x) + threadIdx.x; i < count; i += Index(gridDim.x) * blockDim.x) {
+    Index rest = i / to.inner;
+    const int inner = int(i % to.inner), ox = int(rest % to.w);
+    rest /= to.w;
+    const int oy = int(rest % to.h);
+    const Meeting row = first_meeting(oy * f.down - f.before_y, f.up);
+    const Meeting column = first_meeting(ox * f.down - f.before_x, f.up);
+    const T* plane = x + rest / to.h * from.h * from.w * from.inner + inner;
     float total = 0.f;
-    for (int a = 0; a < f.count; ++a) {
-      const int64_t uy = oy * f.down + a - f.before_y;
-      if (uy < 0 || uy % f.up || uy / f.up >= from.h) continue;
-      float row = 0.f;
-      for (int b = 0; b < f.count; ++b) {
-        const int64_t ux = ox * f.down + b - f.before_x;
-        if (ux < 0 || ux % f.up || ux / f.up >= from.w) continue;
-        row += f.taps[b] * float(x[((plane * from.h + uy / f.up) * from.w + ux / f.up) * from.inner + inner]);
-      }
-      total += f.taps[a] * row;
+    for (int a = row.tap, y = row.sample; a < f.count && y < from.h; a += f.up, ++y) {
+      const T* line = plane + Index(y) * from.w * from.inner;
+      float sum = 0.f;
+      for (int b = column.tap, at = column.sample; b < f.count && at < from.w; b += f.up, ++at)
+        sum += f.taps[b] * float(line[Index(at) * from.inner]);
+      total += f.taps[a] * sum;
     }
     out[i] = T(total);
   }
+}
+
+inline Sides sides_of(const Layout& l) {
+  return {int(l.h), int(l.w), int(l.inner)};
 }
 
 template <typename T>
@@ -132,8 +152,13 @@ Tensor upfirdn2d(const Tensor& x, at::ArrayRef<double> taps, int64_t up, int64_t
   if (out.numel() == 0) return out;
   const c10::cuda::CUDAGuard guard(x.device());
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, x.scalar_type(), "upfirdn2d", [&] {
-    upfirdn_kernel<scalar_t><<<blocks_for(out.numel()), kThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(
-        out.numel(), from, to, f, x.const_data_ptr<scalar_t>(), out.mutable_data_ptr<scalar_t>());
+    const auto launch = [&](auto count) {
+      upfirdn_kernel<scalar_t><<<blocks_for(out.numel()), kThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(
+          count, sides_of(from), sides_of(to), f, x.const_data_ptr<scalar_t>(), out.mutable_data_ptr<scalar_t>());
+    };
+    // a walk's last step goes beyond the count, and must not overflow
+    if (std::max(x.numel(), out.numel()) < int64_t(1) << 30) launch(int(out.numel()));
+    else launch(out.numel());
   });
   C10_CUDA_KERNEL_LAUNCH_CHECK();
   return out;

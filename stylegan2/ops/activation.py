@@ -46,6 +46,9 @@ def finish(
     if not native.use(x, impl):
         return _finish(x, scale, bias, noise, strength, clamp, out)
     x, limit = _dense(x), math.inf if clamp is None else clamp
+    # under autocast the convolution comes in 16 bits, and what is beside it does not
+    bias, strength = bias.to(x.dtype), strength.to(x.dtype)
+    scale, noise = (None if t is None else t.to(x.dtype) for t in (scale, noise))
     scale, noise = None if scale is None else scale.contiguous(), None if noise is None else noise.contiguous()
     if torch.is_grad_enabled():
         return _Finish.apply(x, scale, bias.contiguous(), noise, strength, limit)

@@ -16,8 +16,7 @@ def follow(average: Generator, generator: Generator, *, batch: int, seen: int, h
     Early on the half-life is a twentieth of what was seen. Source: Karras et al. 2020b, appendix
     """
     keep = 0.5 ** (batch / min(half_life, 0.05 * seen + 1))
-    for mean, now in zip(average.parameters(), generator.parameters(), strict=True):
-        mean.lerp_(now, 1 - keep)
+    torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 1 - keep)
 
 
 @torch.no_grad()

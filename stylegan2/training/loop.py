@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,7 +50,7 @@ class Trainer(Protocol):
     def settings(self) -> Training: ...
 
     @property
-    def step(self) -> Callable[..., dict[str, float]]: ...
+    def step(self) -> Callable[..., Mapping[str, float]]: ...
 
     def finished(self) -> Generator: ...
 
@@ -63,7 +63,7 @@ def train(
     trainer: Trainer,
     batches: Iterator[tuple[Any, ...]],
     *,
-    after_step: Callable[[Trainer, dict[str, float]], None],
+    after_step: Callable[[Trainer, Mapping[str, float]], None],
 ) -> Generator:
     """Run until the settings' number of images; `after_step` saves, draws, reports, or raises to stop."""
     while trainer.steps_done < trainer.settings.steps:

@@ -8,6 +8,9 @@ Source  Heitz et al. 2021, "A Sliced Wasserstein Loss for Neural Texture Synthes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,16 +24,32 @@ PATCH = 5
 LEVELS = 3
 
 
-def paired_loss(made: Seen, real: Seen, rng: torch.Generator) -> Tensor:
+class Projections(NamedTuple):
+    """The random directions of one comparison.
+
+    maps    [16, C] for each feature map; levels: [16, 3, 5, 5], filters for each level of the pyramid; of unit length
+    """
+
+    maps: tuple[Tensor, ...]
+    levels: tuple[Tensor, ...]
+
+
+def draw_projections(channels: Sequence[int], rng: torch.Generator) -> Projections:
+    """Directions for feature maps of so many channels, on the device of `rng`."""
+    maps = tuple(_unit(torch.randn(DIRECTIONS, c, generator=rng, device=rng.device)) for c in channels)
+    filters = _unit(torch.randn(LEVELS, DIRECTIONS, 3 * PATCH**2, generator=rng, device=rng.device))
+    return Projections(maps, tuple(filters.view(LEVELS, DIRECTIONS, 3, PATCH, PATCH)))
+
+
+def paired_loss(made: Seen, real: Seen, projections: Projections) -> Tensor:
     """How different the distributions of features are, picture by picture; 0 for a picture and its roll.
 
     Of every feature map, and of the pixels in patches at three sizes; means and what is left of them apart.
     """
-    maps = [sliced_wasserstein(a, b, rng) for a, b in zip(made.maps, real.maps, strict=True)]
+    triples = zip(made.maps, real.maps, projections.maps, strict=True)
+    maps = [sliced_wasserstein(a, b, directions) for a, b, directions in triples]
     mine, model, levels = made.images, real.images, []
-    for _ in range(LEVELS):
-        filters = _unit(torch.randn(DIRECTIONS, 3 * PATCH**2, generator=rng)).view(DIRECTIONS, 3, PATCH, PATCH)
-        filters = filters.to(mine.device)
+    for filters in projections.levels:
         one, other = (F.conv2d(pad(x, PATCH // 2, "xy"), filters) for x in (mine, model))
         levels.append(_distance(one.flatten(2), other.flatten(2)))
         mine, model = F.avg_pool2d(mine, 2), F.avg_pool2d(model, 2)
@@ -38,9 +57,11 @@ def paired_loss(made: Seen, real: Seen, rng: torch.Generator) -> Tensor:
     return torch.stack(parts).sum()
 
 
-def sliced_wasserstein(a: Tensor, b: Tensor, rng: torch.Generator) -> Tensor:
-    """Between the features at all places of a and of b, [N, C, h, w] each, item by item; mean over items."""
-    directions = _unit(torch.randn(DIRECTIONS, a.shape[1], generator=rng)).to(a.device)
+def sliced_wasserstein(a: Tensor, b: Tensor, directions: Tensor) -> Tensor:
+    """Between the features at all places of a and of b, [N, C, h, w] each, item by item; mean over items.
+
+    directions  [P, C], of unit length
+    """
     one, other = (torch.einsum("pc,nct->npt", directions, x.flatten(2)) for x in (a, b))
     return _distance(one, other)
 
@@ -58,4 +79,4 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _unit(directions: Tensor) -> Tensor:
-    return F.normalize(directions, dim=1)
+    return F.normalize(directions, dim=-1)

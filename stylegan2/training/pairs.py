@@ -11,10 +11,10 @@ generator learns to ignore its noise, since grain in the wrong place costs more 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,8 +26,9 @@ from ..networks import Generator
 from .averaging import finished, follow
 from .discriminator import FeatureMaps, Seen, range_loss
 from .loop import Training
-from .paired import paired_loss
+from .paired import LEVELS, Projections, draw_projections, paired_loss
 from .processes import ALONE, Processes
+from .recorded import Losses, Recorded
 from .state import read_state, save_state, step_rng
 
 LAYOUT = 8
@@ -37,6 +38,7 @@ SPREAD_WEIGHT = 0.3
 MAPPING_PACE = 0.1
 """The mapping's learning rate beside the others', once it has had its lessons."""
 BETAS = (0.9, 0.99)
+PARTS = ("colour", "pixel", "map", "texture", "range", "lesson")
 LESSON_BATCH = 512
 LESSON_RATE = 1e-2
 BRIEF_BATCH = 256
@@ -87,6 +89,13 @@ class PairTraining(Training):
             raise ConfigError("Give small and lessons of at least 0.")
 
 
+class _Course(NamedTuple):
+    """What decides which operations a step consists of: half the size, a close view for the features."""
+
+    small: bool
+    close: bool
+
+
 class PairTrainer:
     """One generator, one average; `step` by `step`. Trains where the generator is.
 
@@ -109,36 +118,38 @@ class PairTrainer:
         self.settings, self.processes, self.generator = settings, processes, generator
         self.batch = settings.batch // processes.count
         self._features, self._features_size, self._lesson = features, features_size, lesson
-        device = generator.mapping.w_avg.device
+        self._device = device = generator.mapping.w_avg.device
         count = lesson(torch.zeros(1, generator.config.z_dim, device=device), True).shape[1]
         self._readout = nn.Linear(generator.config.w_dim, count).to(device)
         self.average = copy.deepcopy(generator).requires_grad_(False)
         mapping = [*generator.mapping.parameters(), *self._readout.parameters()]
         groups = [{"params": list(generator.synthesis.parameters())}, {"params": mapping}]
-        self._optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=BETAS)
+        self._optimizer = self._adam(groups, settings.learning_rate)
+        with torch.no_grad():
+            maps, _ = features(torch.zeros(1, 3, features_size, features_size, device=device))
+        self._channels = [each.shape[1] for each in maps]
+        alone = processes.count == 1
+        self._recorded = Recorded(self._updated, device if alone else torch.device("cpu"))
         self.steps_done = 0
+
+    def _adam(self, groups: Any, rate: float) -> torch.optim.Adam:
+        """On a GPU its rates are tensors there, so that a recorded step obeys them."""
+        if self._device.type != "cuda":
+            return torch.optim.Adam(groups, lr=rate, betas=BETAS)
+        groups = [group | {"lr": torch.tensor(rate, device=self._device)} for group in groups]
+        return torch.optim.Adam(groups, betas=BETAS, capturable=True)
 
     @property
     def _small(self) -> bool:
         return self.steps_done * self.settings.batch < self.settings.small
 
-    def step(self, z: Tensor, inputs: SynthesisInputs, pictures: Tensor) -> dict[str, float]:
+    def step(self, z: Tensor, inputs: SynthesisInputs, pictures: Tensor) -> Mapping[str, float]:
         """One update on pairs (see `Pairs`); returns the losses."""
         rng = step_rng(self.settings.seed, self.steps_done, self.processes.rank)
         for group, pace in zip(self._optimizer.param_groups, (1.0, MAPPING_PACE), strict=True):
-            group["lr"] = self._rate() * pace
-        config = self.generator.config
-        ws = self.generator.mapping(z)[:, None].expand(-1, config.num_ws, -1)
-        if self._small:
-            made = self.generator.synthesis(ws, inputs, stop=config.blocks - 1).image
-            pictures = F.avg_pool2d(pictures, 2)
-        else:
-            made = self.generator.synthesize(ws, inputs)
-        assert made is not None
-        parts = self._losses(made, pictures, rng) | {"lesson": self._lesson_loss(BRIEF_BATCH, rng, thorough=False)}
-        weights = {name: getattr(self.settings, f"{name}_weight") for name in parts}
-        loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
-        self._update(self._optimizer, loss)
+            _set_rate(group, self._rate() * pace)
+        course = _Course(small=self._small, close=bool(torch.rand((), generator=rng) < 0.5))
+        numbers = self._recorded(course, self._drawn(z, inputs, pictures, rng))
         self.steps_done += 1
         seen = self.steps_done * self.settings.batch
         follow(
@@ -148,10 +159,43 @@ class PairTrainer:
             seen=seen,
             half_life=self.settings.average_images,
         )
-        return {"g_loss": loss.item()} | {name: part.item() for name, part in parts.items()}
+        return Losses(("g_loss", *PARTS), numbers)
 
-    def _losses(self, made: Tensor, model: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        near, wanted = self._for_features(made, model, rng)
+    def _drawn(self, z: Tensor, inputs: SynthesisInputs, pictures: Tensor, rng: torch.Generator) -> list[Tensor]:
+        """All that a step depends on beside the weights, as `_updated` takes it apart."""
+        assert inputs.input_map is not None
+        shift = torch.randint(pictures.shape[-1], (2,), generator=rng)
+        lesson_z = torch.randn(BRIEF_BATCH, z.shape[1], generator=rng).to(self._device)
+        with torch.no_grad():
+            told = self._lesson(lesson_z, False)
+        projections = draw_projections(self._channels, rng)
+        drawn = [z, pictures, shift, lesson_z, told, *projections.maps, *projections.levels]
+        return [tensor.to(self._device) for tensor in (*drawn, inputs.input_map, *inputs.noise)]
+
+    def _updated(self, course: Hashable, drawn: Sequence[Tensor]) -> Tensor:
+        """Update the weights; the losses [1 + parts]. Nothing in here waits for the device, nor is random."""
+        assert isinstance(course, _Course)
+        z, pictures, shift, lesson_z, told, *rest = drawn
+        maps, levels, rest = rest[: (c := len(self._channels))], rest[c : c + LEVELS], rest[c + LEVELS :]
+        inputs, config = SynthesisInputs(input_map=rest[0], noise=tuple(rest[1:])), self.generator.config
+        ws = self.generator.mapping(z)[:, None].expand(-1, config.num_ws, -1)
+        if course.small:
+            made = self.generator.synthesis(ws, inputs, stop=config.blocks - 1).image
+            pictures = F.avg_pool2d(pictures, 2)
+        else:
+            made = self.generator.synthesize(ws, inputs)
+        assert made is not None
+        near, wanted = (self._for_features(images, course.close, shift) for images in (made, pictures))
+        parts = self._losses(made, pictures, near, wanted, Projections(tuple(maps), tuple(levels)))
+        parts["lesson"] = self._lesson_loss(lesson_z, told)
+        loss = torch.stack([getattr(self.settings, f"{name}_weight") * parts[name] for name in PARTS]).sum()
+        self._update(self._optimizer, loss)
+        return torch.stack([loss, *(parts[name] for name in PARTS)]).detach()
+
+    def _losses(
+        self, made: Tensor, model: Tensor, near: Tensor, wanted: Tensor, projections: Projections
+    ) -> dict[str, Tensor]:
+        """Of pictures beside their models, [N, 3, S, S], and of what the features see of both."""
         maps, _ = self._features(near)
         with torch.no_grad():
             model_maps, _ = self._features(wanted)
@@ -163,19 +207,20 @@ class PairTrainer:
             "colour": (F.avg_pool2d(made, LAYOUT) - F.avg_pool2d(model, LAYOUT)).abs().mean(),
             "pixel": (made - model).abs().mean(),
             "map": torch.stack(places).mean(),
-            "texture": paired_loss(Seen(maps, near), Seen(model_maps, wanted), rng),
+            "texture": paired_loss(Seen(maps, near), Seen(model_maps, wanted), projections),
             "range": range_loss(made),
         }
 
-    def _for_features(self, made: Tensor, model: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Both at the features' size: in turn the whole, made smaller, and a window of it, wherever it lies."""
-        size, side = made.shape[-1], self._features_size
+    def _for_features(self, images: Tensor, close: bool, shift: Tensor) -> Tensor:
+        """At the features' size: the whole, made smaller, or a close view, the window at `shift` [2]."""
+        size, side = images.shape[-1], self._features_size
         if size <= side:
-            return made, model
-        if torch.rand((), generator=rng).item() < 0.5:
-            return F.avg_pool2d(made, size // side), F.avg_pool2d(model, size // side)
-        shift = torch.randint(size, (2,), generator=rng).tolist()
-        return made.roll(shift, (2, 3))[..., :side, :side], model.roll(shift, (2, 3))[..., :side, :side]
+            return images
+        if not close:
+            return F.avg_pool2d(images, size // side)
+        line = torch.arange(side, device=images.device)
+        rows, columns = ((line + shift[axis]) % size for axis in (0, 1))
+        return images.index_select(2, rows).index_select(3, columns)
 
     def have_lessons(self, after_each: Callable[[int], None]) -> None:
         """Teach the mapping alone what its latents mean, before the first step: a generator takes thousands of pictures
@@ -186,14 +231,15 @@ class PairTrainer:
         for done in range(count):
             rng = step_rng(self.settings.seed + 1, done, self.processes.rank)
             optimizer.param_groups[0]["lr"] = LESSON_RATE * min(1.0, 2 * (1 - done / count) + 0.02)
-            self._update(optimizer, self._lesson_loss(LESSON_BATCH, rng, thorough=True))
+            z = torch.randn(LESSON_BATCH, self.generator.config.z_dim, generator=rng).to(self._device)
+            with torch.no_grad():
+                told = self._lesson(z, True)
+            self._update(optimizer, self._lesson_loss(z, told))
             after_each(done + 1)
         self.average.mapping.load_state_dict(self.generator.mapping.state_dict())
 
-    def _lesson_loss(self, count: int, rng: torch.Generator, *, thorough: bool) -> Tensor:
-        z = torch.randn(count, self.generator.config.z_dim, generator=rng).to(self.generator.mapping.w_avg.device)
-        with torch.no_grad():
-            numbers = self._lesson(z, thorough)
+    def _lesson_loss(self, z: Tensor, numbers: Tensor) -> Tensor:
+        """How badly w tells the numbers [N, K] of latents z [N, z_dim]: all of them, or the first."""
         w = self.generator.mapping(z)
         told = self._readout(w)[:, : numbers.shape[1]]
         spread = w.mean(0).square().mean() + (w.std(0) - 1).square().mean()
@@ -237,5 +283,15 @@ class PairTrainer:
             self.generator.load_state_dict(state["generator"])
             self.average.load_state_dict(state["average"])
             self._readout.load_state_dict(state["readout"])
+            saved = state["optimizer"]["param_groups"]
+            for own, other in zip(self._optimizer.param_groups, saved, strict=True):
+                other |= {name: own[name] for name in ("lr", "capturable")}  # those of this device
             self._optimizer.load_state_dict(state["optimizer"])
         self.steps_done = state["steps_done"]
+
+
+def _set_rate(group: dict[str, Any], rate: float) -> None:
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate

@@ -76,6 +76,25 @@ def test_finish_and_its_gradients_are_those_of_the_twin(built, device, layout, s
         torch.testing.assert_close(ours, twins, **CLOSE)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_finish_takes_a_convolution_in_16_bits_beside_numbers_in_32(built, dtype):
+    """As mixed precision brings them."""
+    torch.manual_seed(0)
+    x, noise = torch.randn(2, 3, 8, 8, device="cuda"), torch.randn(2, 1, 8, 8, device="cuda")
+    small = [t.cuda().requires_grad_() for t in (torch.rand(2, 3) + 0.5, torch.randn(3), torch.tensor(0.7))]
+    d, bias, strength = small
+    whole = finish(x.clone(), d, bias, noise, strength, None, impl="torch")
+    mixed = finish(x.to(dtype), d, bias, noise, strength, None, impl="native")
+    assert mixed.dtype == dtype
+    torch.testing.assert_close(mixed.float(), whole, rtol=0.02, atol=0.05)
+    for ours, twins in zip(
+        *(torch.autograd.grad(y.float().square().sum(), small) for y in (mixed, whole)), strict=True
+    ):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, twins, rtol=0.05, atol=1.0)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("shape", [(2, 5, 7, 3), (1, 1, 4, 5), (0, 4, 4, 4), (2, 16, 5, 9)])
 @pytest.mark.parametrize(("up", "down"), [(1, 1), (2, 1), (1, 2), (3, 2)])

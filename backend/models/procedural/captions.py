@@ -6,6 +6,7 @@ that open. `matches` says which captions are true of which pictures, so that tra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -85,28 +86,25 @@ class Attributes:
 FAMILY_NAMES, CONDITION_NAMES, TINT_NAMES = list(FAMILIES), list(CONDITIONS), list(TINTS)
 
 
-def _choose(rng: Generator, options: tuple[str, ...] | list[str]) -> str:
-    return options[int(torch.randint(len(options), (1,), generator=rng))]
-
-
-def _chance(rng: Generator, share: float) -> bool:
-    return bool(torch.rand(1, generator=rng) < share)
+def _choose(chance: float, options: Sequence[str]) -> str:
+    return options[int(chance * len(options))]
 
 
 def describe(picture: Attributes, rng: Generator) -> tuple[str, Attributes]:
     """A caption that is true of a picture, and the attributes that it mentions."""
+    no_tint, no_family, noun, wording, template = torch.rand(5, generator=rng).tolist()
     family, tint = picture.family, picture.tint
-    if tint != NOTHING and _chance(rng, 0.3):
+    if tint != NOTHING and no_tint < 0.3:
         tint = NOTHING
-    if picture.condition != NOTHING and _chance(rng, 0.12):
+    if picture.condition != NOTHING and no_family < 0.12:
         family = NOTHING
     name = FAMILY_NAMES[family] if family != NOTHING else ""
-    phrase = _choose(rng, FAMILY_WORDS.get(name, (name,))) if name else _choose(rng, ["material", "something"])
+    phrase = _choose(noun, FAMILY_WORDS.get(name, (name,)) if name else ("material", "something"))
     if tint != NOTHING:
         phrase = f"{TINT_NAMES[tint]} {phrase}"
     if picture.condition != NOTHING:
-        phrase = _choose(rng, CONDITION_WORDS[CONDITION_NAMES[picture.condition]]).format(phrase)
-    return _choose(rng, TEMPLATES).format(phrase), Attributes(family, picture.condition, tint)
+        phrase = _choose(wording, CONDITION_WORDS[CONDITION_NAMES[picture.condition]]).format(phrase)
+    return _choose(template, TEMPLATES).format(phrase), Attributes(family, picture.condition, tint)
 
 
 def matches(pictures: list[Attributes], captions: list[Attributes]) -> Tensor:

@@ -148,11 +148,9 @@ class LatentDraw:
 
     def colour(self, *choices: tuple[float, float, float], spread: float = 0.06) -> Tensor:
         """Colours like `choices`, but of a continuum, for walks to pass through: their mean, moved along their axes."""
-        palette = torch.tensor(choices, device=self.device)
-        middle = palette.mean(0)
-        axes = torch.linalg.svd(palette - middle, full_matrices=False)
-        numbers = torch.stack([self._normal() for _ in range(3)], 1)[:, : len(axes.S)]
-        base = middle + numbers @ (axes.S[:, None] * axes.Vh) / len(choices) ** 0.5
+        middle, axes = (numbers.to(self.device) for numbers in _palette(choices))
+        numbers = torch.stack([self._normal() for _ in range(3)], 1)[:, : len(axes)]
+        base = middle + numbers @ axes
         light = self._normal()[:, None] * spread * 2
         hue = torch.stack([self._normal() for _ in range(3)], 1) * spread * 0.6
         return (base * (1 + light + hue)).clamp(0.01, 0.98)[:, :, None, None]
@@ -249,6 +247,15 @@ def up(field: Tensor) -> Tensor:
     """[n, s, s] -> [n, 2 s, 2 s], cubic and wrapping around."""
     big = F.interpolate(pad(field[:, None], 2, "xy"), scale_factor=2, mode="bicubic", align_corners=False)
     return big[:, 0, 4:-4, 4:-4]
+
+
+@functools.cache
+def _palette(choices: tuple[tuple[float, float, float], ...]) -> tuple[Tensor, Tensor]:
+    """The mean [3] of some colours, and their axes [K, 3], each as long as their spread along it."""
+    palette = torch.tensor(choices)
+    middle = palette.mean(0)
+    axes = torch.linalg.svd(palette - middle, full_matrices=False)
+    return middle, axes.S[:, None] * axes.Vh / len(choices) ** 0.5
 
 
 @functools.cache

@@ -23,6 +23,10 @@ class Surface:
     relief: Tensor
     gloss: Tensor
 
+    def items(self, rows: Tensor) -> Surface:
+        """The surfaces of some rows."""
+        return Surface(self.height[rows], self.albedo[rows], self.relief[rows], self.gloss[rows])
+
     def mixed(self, colour: Tensor, mask: Tensor) -> Tensor:
         """The albedo with `colour` ([n, 3, 1, 1] or [n, 3, S, S]) laid over it where mask [n, S, S] is 1."""
         return torch.lerp(self.albedo, colour.expand_as(self.albedo), mask.clamp(0, 1)[:, None])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -38,10 +39,11 @@ def lesson(z: torch.Tensor, thorough: bool) -> torch.Tensor:
     return torch.cat([sign, share], 1) if thorough else sign
 
 
-def make_trainer(**settings) -> PairTrainer:
+def make_trainer(device: str = "cpu", **settings) -> PairTrainer:
     torch.manual_seed(0)
     settings = {"images": 64, "batch": 4, "small": 0, "lessons": 0} | settings
-    return PairTrainer(Generator(CONFIG), features, PairTraining(**settings), features_size=8, lesson=lesson)
+    generator = Generator(CONFIG).to(device)
+    return PairTrainer(generator, features, PairTraining(**settings), features_size=8, lesson=lesson)
 
 
 def pair(step: int = 0, batch: int = 4):
@@ -75,7 +77,7 @@ def test_half_the_size_is_compared_with_the_picture_made_smaller(monkeypatch):
     trainer = make_trainer(small=8)
     sizes = []
     losses = trainer._losses
-    monkeypatch.setattr(trainer, "_losses", lambda a, b, rng: sizes.append((a.shape, b.shape)) or losses(a, b, rng))
+    monkeypatch.setattr(trainer, "_losses", lambda a, b, *seen: sizes.append((a.shape, b.shape)) or losses(a, b, *seen))
     for step in range(3):
         trainer.step(*pair(step))
     assert [a[-1] for a, _ in sizes] == [8, 8, 16] and all(a == b for a, b in sizes)
@@ -108,6 +110,27 @@ def test_a_resumed_training_goes_on_as_one_that_was_not_broken(tmp_path):
         second.step(*pair(step))
     for a, b in zip(whole.average.parameters(), second.average.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_close_view_is_one_window_wherever_it_lies_and_the_other_the_whole_made_smaller():
+    trainer = make_trainer()
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    window = trainer._for_features(images, True, torch.tensor([12, 3]))
+    assert torch.equal(window, images.roll((-12, -3), (2, 3))[..., :8, :8])
+    assert torch.equal(trainer._for_features(images, False, torch.tensor([12, 3])), F.avg_pool2d(images, 2))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_checkpoint_of_a_processor_goes_on_on_a_gpu(tmp_path):
+    first = make_trainer()
+    first.step(*pair())
+    first.save(tmp_path / "checkpoint.pt")
+    second = make_trainer(device="cuda")
+    second.resume(tmp_path / "checkpoint.pt")
+    for step in range(1, 6):
+        z, inputs, pictures = pair(step)
+        losses = second.step(z.cuda(), inputs.to("cuda"), pictures.cuda())
+    assert second.steps_done == 6 and all(map(math.isfinite, losses.values()))
 
 
 def test_a_damaged_checkpoint_is_refused_in_a_sentence(tmp_path):
