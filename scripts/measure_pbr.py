@@ -1,6 +1,6 @@
 """How near the guessed heights of rendered materials are to the true ones, beside what luminance alone would give.
 
-    python scripts/measure_pbr.py [--weights FILE] [--each 12] [--size 64] [--seed 900] [--json]
+    python scripts/measure_pbr.py [--weights FILE] [--each 12] [--size 64] [--halvings N] [--seed 900] [--json]
 
 For every family of `backend/models/procedural`, over pictures that no training saw (their seed is their own):
 
@@ -21,7 +21,7 @@ from latent_loom.backend.models.procedural.captions import FAMILY_NAMES, NOTHING
 from latent_loom.backend.models.procedural.stream import render_with_depth
 from latent_loom.backend.textures import height
 from latent_loom.backend.textures.filters import gradient
-from latent_loom.backend.textures.pbr import MATERIALS, material_height
+from latent_loom.backend.textures.pbr import MATERIALS, halvings_for, material_height
 
 WRAP = (True, True)
 
@@ -45,7 +45,7 @@ def angle(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.degrees(np.arccos(cosine)).mean())
 
 
-def measure(family: int, *, each: int, size: int, seed: int) -> dict[str, float]:
+def measure(family: int, *, each: int, size: int, seed: int, halvings: int) -> dict[str, float]:
     rng = torch.Generator().manual_seed(seed + family)
     asked = [Attributes(family, NOTHING, NOTHING)] * each
     pictures, depths = render_with_depth(asked, size=size, rng=rng)
@@ -55,7 +55,7 @@ def measure(family: int, *, each: int, size: int, seed: int) -> dict[str, float]
     gain = np.mean([steepness(t) for t in trues]) / np.mean([steepness(light) for light in lights])
     rows = []
     for color, light, true in zip(colors, lights, trues, strict=True):
-        ours = material_height(color, MATERIALS["auto"], WRAP)
+        ours = material_height(color, MATERIALS["auto"], WRAP, halvings)
         flat = np.zeros_like(true)
         rows.append((
             correlation(ours, true), correlation(light, true),
@@ -70,14 +70,16 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="other weights than those that come with the program")
     parser.add_argument("--each", type=int, default=12, help="pictures of each family")
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--halvings", type=int, help="of the pictures (default: as for a generator of this size)")
     parser.add_argument("--seed", type=int, default=900)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.weights:
         height.WEIGHTS = args.weights
+    halvings = halvings_for(args.size) if args.halvings is None else args.halvings
     found = {
-        name: measure(family, each=args.each, size=args.size, seed=args.seed)
+        name: measure(family, each=args.each, size=args.size, seed=args.seed, halvings=halvings)
         for family, name in enumerate(FAMILY_NAMES)
     }
     found["mean"] = {key: round(float(np.mean([row[key] for row in found.values()])), 3) for key in found["stone"]}

@@ -104,7 +104,7 @@ def parts(store: Store, look: GenerateSettings, folder: Path) -> dict[str, float
 
     def map_set(color):
         repetition(config, color, look)
-        return picture_set(color, look)
+        return picture_set(config, color, look)
 
     def write(numbered):
         number, images = numbered

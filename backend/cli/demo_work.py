@@ -110,7 +110,7 @@ class Work:
             raise BackendLost(event.reason)
 
     def _write_sheet(self) -> Path:
-        params = {"generator": self.generator, "seeds": list(SHEET_SEEDS), "size": [128, 128], "maps": ["color"]}
+        params = {"generator": self.generator, "seeds": list(SHEET_SEEDS), "size": [256, 256], "maps": ["color"]}
         looks: dict[str, list[Any]] = {"": [], **{name: [[name, 1.0]] for name in PROMPTS}}
         pictures = {
             name: self.ask("sheet", "generate", params | {"styles": look}).arrays["color"]

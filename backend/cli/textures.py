@@ -131,7 +131,7 @@ def _add_grid(commands) -> None:
     add_class(parser)
     parser.add_argument("--frames", type=values.whole, default=0, metavar="N", help="of an animation too (default: 0)")
     parser.add_argument("--fps", type=values.count, default=24, metavar="N", help="of the animation (default: 24)")
-    parser.add_argument("--cell", type=values.count, default=128, metavar="PX", help="side of a picture (default: 128)")
+    parser.add_argument("--cell", type=values.count, default=256, metavar="PX", help="side of a picture (default: 256)")
     parser.add_argument("--out", type=values.path, required=True, metavar="DIR", help="folder to write to")
     add_overwrite(parser, "another grid in the folder")
     add_common(parser)

@@ -28,7 +28,7 @@ def write_sheets(generator: Generator, styles: Sequence[Path], folder: Path) -> 
     folder.mkdir(parents=True, exist_ok=True)
     sheets = {
         "textures": grid_picture(generated(generator, range(64)), 8),
-        "walks": grid_picture(torch.cat([walk(generator, seed) for seed in range(WALKS)]), STEPS),
+        "walks": grid_picture(torch.cat([walk(generator, seed) for seed in range(WALKS)]), STEPS).reduce(2),
     }
     if styles:
         sheets["styles"] = Image.fromarray(styles_sheet(generator, styles))

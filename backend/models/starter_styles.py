@@ -36,10 +36,11 @@ class Starter:
 
     condition: str
     method: str = "lowrank"
-    rank: int = 1
+    rank: int = 4
     iterations: int = 250
-    learning_rate: float | None = None
-    in_domain: float = 0.25
+    batch: int = 16
+    learning_rate: float = 0.008
+    in_domain: float = 0.5
     seed: int = 0
 
     @property

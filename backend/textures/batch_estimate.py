@@ -123,9 +123,10 @@ def _sample(
     make_texture(store, replace(smaller, size=(16, 16)), seed, None)
     began_s = time.monotonic()
     color = make_texture(store, smaller, seed, None if plain else strength)
-    repetition(store.generator(look.generator).config, color, smaller)
+    config = store.generator(look.generator).config
+    repetition(config, color, smaller)
     size_bytes = 0
-    for which, image in picture_set(color, smaller).items():
+    for which, image in picture_set(config, color, smaller).items():
         size_bytes += len(encode(image, look.format if which == "color" else "png"))
     px = size[0] * size[1] * len(look.maps)
     return (time.monotonic() - began_s) / px, size_bytes / px

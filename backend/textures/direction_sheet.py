@@ -43,7 +43,7 @@ class DirectionSettings:
     layers: str = "all"
     amounts: tuple[float, ...] = (-3.0, -1.5, 0.0, 1.5, 3.0)
     seed: int = 0
-    size_px: int = 128
+    size_px: int = 256
 
     def __post_init__(self) -> None:
         if self.layers not in ("all", *GROUPS):

@@ -26,7 +26,7 @@ from .files import check_stem, open_folder, picture_name, sweep_parts, write_pic
 from .filters import resample, wrap_of
 from .look import Look, StyleList, check_seeds, check_size, check_styles
 from .memory import check_memory, predicted_mib
-from .pbr import pbr_maps
+from .pbr import halvings_for, pbr_maps
 from .repeat import repeat_score
 from .variation import Source
 from .varied import Varied, seed_to_ws
@@ -122,9 +122,10 @@ def generate(
         color = make_texture(store, settings, seed, strength)
         if folder is None:
             color = eight_bit(color)
-        repeat = repetition(store.generator(settings.generator).config, eight_bit(color), settings)
+        config = store.generator(settings.generator).config
+        repeat = repetition(config, eight_bit(color), settings)
         origin = picture_origin(store, settings, seed, strength) if folder else {}
-        for which, image in picture_set(color, settings).items():
+        for which, image in picture_set(config, color, settings).items():
             if folder is None:
                 arrays[which].append(image)
                 continue
@@ -180,11 +181,12 @@ def repetition(config: GeneratorConfig, color: np.ndarray, look: Look) -> float 
     return None if score is None else round(score, 3)
 
 
-def picture_set(color: np.ndarray, look: Look) -> dict[str, np.ndarray]:
-    """The maps that `look` asks for, in its order, from one colour picture."""
+def picture_set(config: GeneratorConfig, color: np.ndarray, look: Look) -> dict[str, np.ndarray]:
+    """The maps that `look` asks for, in its order, from one colour picture of a generator."""
     made = {}
     if look.maps != ("color",):
-        made = pbr_maps(eight_bit(color), tile=look.tile, which=look.maps, settings=look.pbr)
+        halvings = halvings_for(config.resolution)
+        made = pbr_maps(eight_bit(color), tile=look.tile, which=look.maps, settings=look.pbr, halvings=halvings)
     return {which: color if which == "color" else made[which] for which in look.maps}
 
 

@@ -49,7 +49,7 @@ class GridSettings:
     class_index: int | None = None
     frames: int = 0
     fps: int = 24
-    size_px: int = 128
+    size_px: int = 256
 
     def __post_init__(self) -> None:
         if not self.styles:

@@ -181,7 +181,7 @@ def write_maps(store: Store, task: Task, color: np.ndarray, write: Callable[[str
     config = store.generator(look.generator).config
     repeat = repetition(config, eight_bit(color), look) if "color" in task.missing else None
     written = []
-    for which, image in picture_set(color, look).items():
+    for which, image in picture_set(config, color, look).items():
         file, record = task.missing[which]
         data = encode_picture(file, image, about=record)
         write(file, data)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import BadRequest
-from .filters import Wrap, blur, gradient, shift, wrap_of
+from .filters import Wrap, blur, gradient, resample, shift, wrap_of
 
 PBR_MAPS = ("height", "normal", "roughness", "ao", "orm")
 
@@ -85,9 +85,15 @@ class PbrSettings:
 
 
 def pbr_maps(
-    color: np.ndarray, *, tile: str = "xy", which: Sequence[str] = PBR_MAPS, settings: PbrSettings | None = None
+    color: np.ndarray,
+    *,
+    tile: str = "xy",
+    which: Sequence[str] = PBR_MAPS,
+    settings: PbrSettings | None = None,
+    halvings: int = 0,
 ) -> dict[str, np.ndarray]:
-    """The maps named in `which` for `color` uint8 [H, W, 3]; `tile` says on which axes it is seamless.
+    """The maps named in `which` for `color` uint8 [H, W, 3]; `tile` says on which axes it is seamless, `halvings` how
+    large its features are (`halvings_for`).
 
     height     uint16 [H, W], 32768 = middle; `LEVEL_PX` says how many pixels the levels stand for
     normal     uint8 [H, W, 3], tangent space
@@ -98,7 +104,7 @@ def pbr_maps(
     settings = settings or PbrSettings()
     wrap = wrap_of(tile)
     material = MATERIALS[settings.material]
-    guess = material_height(color, material, wrap)
+    guess = material_height(color, material, wrap, halvings)
     depth = guess * np.float32(material.relief * settings.relief)
     out: dict[str, np.ndarray] = {}
     if "height" in which:
@@ -127,9 +133,36 @@ HILLS_PX = 16.0
 """What rises more slowly is taken out: the network takes large stains for hills, and no material here has any."""
 
 
-def material_height(color: np.ndarray, material: Material, wrap: Wrap) -> np.ndarray:
-    """Height in pixels, float32 [H, W], without hills: the network's guess and, as far as the material's tone goes
-    with its height, what is darker than its surroundings lies deeper.
+KNOWN_PX = 128
+"""Side of the largest pictures whose features the network knows."""
+SEEN_SMALLER_PX = 1.0
+"""What is wider than this is believed of the smaller copy."""
+
+
+def halvings_for(resolution: int) -> int:
+    """How often a picture of a generator of `resolution` px is halved until the network knows what it sees."""
+    return max(0, (resolution // KNOWN_PX).bit_length() - 1)
+
+
+def material_height(color: np.ndarray, material: Material, wrap: Wrap, halvings: int = 0) -> np.ndarray:
+    """Height in pixels, float32 [H, W], without hills, of color [H, W, 3] in 0..255.
+
+    The network knows features of up to some 30 px. Larger ones are guessed in a copy of half the size, and only what is
+    finer than that in the picture itself.
+    """
+    guess = _height_at_one_scale(color, material, wrap)
+    if not halvings:
+        return guess
+    height, width = guess.shape
+    smaller = resample(color.astype(np.float32), -(-height // 2), -(-width // 2), wrap)
+    wide = material_height(smaller, material, wrap, halvings - 1)[..., None]
+    guess += blur(2 * resample(wide, height, width, wrap)[..., 0] - guess, SEEN_SMALLER_PX, wrap)
+    return guess
+
+
+def _height_at_one_scale(color: np.ndarray, material: Material, wrap: Wrap) -> np.ndarray:
+    """The network's guess and, as far as the material's tone goes with its height, what is darker than its surroundings
+    lies deeper.
     """
     from .height import guess_height  # torch, only where a map is made
 

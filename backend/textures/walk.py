@@ -178,7 +178,7 @@ def walk(store: Store, settings: WalkSettings, out: Path, job: Job | None = None
         else:
             moment = (number - 1) / settings.frames
             color = render(styled_at(t), curve(t), inputs(moment), canvas, deep=settings.deep)
-            for which, image in picture_set(color, settings).items():
+            for which, image in picture_set(generator.config, color, settings).items():
                 record = picture_record(settings, origin, settings.seeds[0], which) | about | {"frame": number}
                 write_picture(paths[which], image, about=record)
         files.extend({"frame": number, "map": which, "path": str(path)} for which, path in paths.items())

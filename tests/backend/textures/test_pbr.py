@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from latent_loom.backend.errors import BadRequest
-from latent_loom.backend.textures.pbr import PBR_MAPS, PbrSettings, normal_map, pbr_maps
+from latent_loom.backend.textures.pbr import PBR_MAPS, PbrSettings, halvings_for, normal_map, pbr_maps
 
 from . import pictures
 
@@ -86,6 +86,20 @@ def test_a_structured_picture_gets_moderate_normals(name):
     lean = slopes(pbr_maps(pictures.ALL[name](128)[0], which=["normal"])["normal"])
     assert 2 < lean.mean() < 30
     assert np.percentile(lean, 99.5) < 62
+
+
+def test_larger_features_are_seen_in_a_smaller_copy_and_stay_seamless():
+    color = pictures.cobbles(256)[0]
+    near, far = (pbr_maps(color, which=["height"], halvings=n)["height"].astype(float) for n in (0, 1))
+    true = pictures.cobbles(256)[1].ravel()
+    assert np.corrcoef(far.ravel(), true)[0, 1] > np.corrcoef(near.ravel(), true)[0, 1] + 0.02
+    assert far.std() > 1.3 * near.std()
+    rolled = pbr_maps(np.roll(color, (18, 40), (0, 1)), which=["height"], halvings=1)["height"]
+    assert np.abs(np.roll(far, (18, 40), (0, 1)) - rolled).max() <= 2
+
+
+def test_halvings_follow_the_generators_size():
+    assert [halvings_for(size) for size in (64, 128, 256, 512, 1024)] == [0, 0, 1, 2, 3]
 
 
 def test_grain_alone_gets_almost_no_relief():
