@@ -51,7 +51,8 @@ def styles_sheet(generator: Generator, styles: Sequence[Path]):
     latents fall into our families."""
     seeds, captions = list(range(STYLED)), [f"seed {seed}" for seed in range(STYLED)]
     if (kinds := generator.config.kinds) == len(FAMILY_NAMES):
-        seeds = [seeds_of_kind(kind, kinds, generator.config.z_dim, count=1)[0] for kind in range(kinds)]
+        # the second: the first one of the last family lies on a border and shows another
+        seeds = [seeds_of_kind(kind, kinds, generator.config.z_dim, count=2)[1] for kind in range(kinds)]
         captions = FAMILY_NAMES
     rows = [Row(label="the generator", pictures=list(as_pixels(generated(generator, seeds))))]
     for path in styles:
