@@ -187,7 +187,7 @@ REQUESTS: dict[str, RequestType] = {
                 *("file", "generator", "space", "steps", "seed", "class_index", "size", "tile", "clip", "styles"),
                 *("preview_every", "overwrite", "out"),
             ),
-            value=("texture", "files", "warnings", "seconds"),
+            value=("texture", "size", "files", "warnings", "seconds"),
         ),
         RequestType(
             name="keep",

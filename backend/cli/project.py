@@ -89,7 +89,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     )
     for file in value["files"]:
         console.say(f"  {file['path']}")
-    console.say(f"Use it: latent-loom generate --texture {args.name} --style NAME --size 64x64 --out textures")
+    size = "x".join(map(str, value["size"]))
+    console.say(f"Use it: latent-loom generate --texture {args.name} --style NAME --size {size} --out textures")
     return value
 
 

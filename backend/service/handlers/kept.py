@@ -74,6 +74,7 @@ def project(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Ans
     told += class_warnings(context, settings.generator, settings.class_index)
     value: dict[str, Any] = {"texture": texture_value(store.textures.entry(asked.name)), "warnings": told}
     value["seconds"] = time.monotonic() - began_s
+    value["size"] = [made.picture.shape[1], made.picture.shape[0]]
     if asked.out is None:
         return Answer(value=value | {"files": []}, arrays={"sheet": made.sheet})
     return Answer(value=value | {"files": _write(asked.out, asked.name, made)})

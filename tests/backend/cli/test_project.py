@@ -22,6 +22,8 @@ def test_a_picture_becomes_a_texture_that_generate_and_walk_take(loom, photo, tm
     assert made.code == 0, made.complaint
     assert set(made.value["texture"]["measures"]) == {"psnr_db", "cosine", "anew"}
     assert (tmp_path / "out" / "previews" / "wall.png").is_file()
+    with Image.open(tmp_path / "out" / "wall_color.png") as picture:
+        assert list(picture.size) == made.value["size"]
     look = ("--generator", "tiny", "--texture", "wall", "--size", 16)
     made = loom("generate", *look, "--seeds", "3", "--keep", "3=three", "--out", tmp_path / "set")
     assert [file["seed"] for file in made.value["files"]] == ["wall", 3]
