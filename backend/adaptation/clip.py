@@ -89,7 +89,7 @@ class Clip:
         self.tokenizer = tokenizer
         self.templates = tuple(templates)
         self.size = size
-        self._texts: dict[tuple[str, ...], Tensor] = {}
+        self._texts: dict[tuple[int, tuple[str, ...]], Tensor] = {}
         # where the model is: a copy to a GPU in every call would wait for it
         self._mean, self._std = (torch.tensor(x, device=self.device).view(1, 3, 1, 1) for x in (mean, std))
 
@@ -111,13 +111,16 @@ class Clip:
         return unit(self.model.encode_text(self.tokenizer(list(texts)).to(self.device)).float())
 
     def embed_prompt(self, prompt: str, templates: Sequence[str] | None = None) -> Tensor:
-        """The prompt in every template (None = this CLIP's): unit vectors [len(templates), D], computed once."""
+        """The prompt in every template (None = this CLIP's): unit vectors [len(templates), D], computed once for each
+        number of threads, on which their last bits depend: a run repeats those of a fresh process.
+        """
         texts = tuple(template.format(prompt) for template in templates or self.templates)
-        if texts not in self._texts:
+        key = (torch.get_num_threads(), texts)
+        if key not in self._texts:
             if len(self._texts) >= KEPT_TEXTS:
                 self._texts.clear()
-            self._texts[texts] = self.embed_texts(texts)
-        return self._texts[texts]
+            self._texts[key] = self.embed_texts(texts)
+        return self._texts[key]
 
     @property
     def part_templates(self) -> tuple[str, ...]:

@@ -105,3 +105,17 @@ def test_any_open_clip_architecture_goes_the_same_way(tmp_path, monkeypatch):
     assert clip.size == 224 and len(clip.templates) == 80
     assert clip.embed_prompt("a zebra made of stone").shape == (80, 64)
     assert clip.embed_images(torch.rand(1, 3, 256, 256)).shape == (1, 64)
+
+
+def test_texts_that_one_number_of_threads_embedded_are_not_taken_for_another(monkeypatch):
+    """Their last bits differ: a run would not repeat the one of a fresh process."""
+    clip, before, embedded = load_clip("builtin"), torch.get_num_threads(), []
+    embed = clip.embed_texts
+    monkeypatch.setattr(clip, "embed_texts", lambda texts: embedded.append(torch.get_num_threads()) or embed(texts))
+    try:
+        for threads in (1, 2, 1, 2):
+            torch.set_num_threads(threads)
+            clip.embed_prompt("burnt purple bark")
+    finally:
+        torch.set_num_threads(before)
+    assert embedded == [1, 2]
