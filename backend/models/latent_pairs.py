@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,6 +13,7 @@ from ...stylegan2.inputs import SynthesisInputs, sample_inputs
 from ...stylegan2.latents import KIND_NUMBERS, kind_of
 from ...stylegan2.training.pairs import LESSON_BATCH, Pairs
 from .procedural.latent_render import KINDS, render_latents, surfaces_of
+from .procedural.stream import rng_of
 
 BLOCK = 64
 """Pairs rendered together on a processor."""
@@ -64,7 +64,7 @@ class PairBank:
         return range(max(0, end - self._count), end)
 
     def _latents(self, block: int) -> tuple[Tensor, SynthesisInputs]:
-        rng = _rng(self._seed, block, device=self._device)
+        rng = rng_of(self._seed, block, device=self._device)
         z = torch.randn(self._block, self._config.z_dim, generator=rng, device=self._device)
         return z, sample_inputs(self._config, self._block, generator=rng)
 
@@ -84,7 +84,7 @@ class PairBank:
     def batch(self, n: int) -> Pairs:
         """n pairs, on the bank's device."""
         blocks = self.fill()
-        rng, turn = _rng(self._seed, self.given, 1), _rng(self._seed, self.given // STAY, 2)
+        rng, turn = rng_of(self._seed, self.given, 1), rng_of(self._seed, self.given // STAY, 2)
         self.given += 1
         block = int(torch.randint(blocks.start, blocks.stop, (), generator=turn))
         if self._drawn is None or self._drawn[0] != block:
@@ -116,7 +116,7 @@ class MaterialLesson:
     """
 
     def __init__(self, config: GeneratorConfig, seed: int) -> None:
-        self._inputs = sample_inputs(config, LESSON_BATCH, generator=_rng(seed, 2))
+        self._inputs = sample_inputs(config, LESSON_BATCH, generator=rng_of(seed, 2))
 
     def __call__(self, z: Tensor, thorough: bool) -> Tensor:
         kinds = 2**0.5 * F.one_hot(kind_of(z, KINDS), KINDS).float()
@@ -139,7 +139,3 @@ class MaterialLesson:
                 [2 * albedo.mean((2, 3)) - 1, 4 * spread, 20 * surface.relief[:, :, 0], chosen, 3 * gloss], 1
             )
         return looks
-
-
-def _rng(*key: int, device: str = "cpu") -> torch.Generator:
-    return torch.Generator(device).manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))

@@ -125,7 +125,7 @@ class MaterialBank:
         return self.given * self.refresh // self.block
 
     def _render(self, number: int) -> None:
-        rng = _rng(self.seed, number, device=self.device)
+        rng = rng_of(self.seed, number, device=self.device)
         attributes = draw_attributes(self.block, rng, weathered=self.weathered, tinted=self.tinted)
         place = number % self.blocks * self.block
         pictures = render(attributes, size=self.size, rng=rng)
@@ -137,7 +137,7 @@ class MaterialBank:
         while self._oldest < self._due():
             self._render(self._oldest + self.blocks)
             self._oldest += 1
-        rng = _rng(self.seed, self.given, 1)
+        rng = rng_of(self.seed, self.given, 1)
         self.given += 1
         index = torch.randint(len(self.pictures), (n,), generator=rng)
         shifts = torch.randint(self.size, (n, 2), generator=rng).to(self.device)
@@ -154,5 +154,6 @@ def _rolled(pictures: Tensor, shifts: Tensor) -> Tensor:
     return pictures[item, :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _rng(*key: int, device: str = "cpu") -> torch.Generator:
+def rng_of(*key: int, device: str = "cpu") -> torch.Generator:
+    """The random numbers that belong to some whole numbers, on a device."""
     return torch.Generator(device).manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
