@@ -31,6 +31,7 @@ class Job:
 
     on_end    called once, on the main thread, when it finished, failed or was cancelled
     detached  another file was loaded meanwhile: results go to disk only, never into a data-block
+    part      of the panels that asked for it and shows how it goes; "" = the one that is called after its type
     slot      of a slider: only the newest request in it counts
     quiet     our own doing, that no panel shows: live textures, thumbnails; its failure is told only if who asked does
     asked, settings, scene  what the history will note: params as sent, the panels' settings then, whose they are
@@ -41,6 +42,7 @@ class Job:
     type: str
     title: str
     on_end: Callable[[Job], None] | None = None
+    part: str = ""
     slot: str | None = None
     quiet: bool = False
     state: str = RUNNING

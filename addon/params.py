@@ -148,13 +148,14 @@ def adapt(
     method: str = "auto",
     iterations: int = 0,
     seed: int = 0,
+    class_index: int | None = None,
     preview_every: int = 10,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Params of `adapt`: of words, of pictures (`images`, paths), or of both. Raises BadInput.
 
     A name is made from the target prompt, or from the first picture's file, where none is given. Words of `keep`,
-    separated by commas, stay as they are.
+    separated by commas, stay as they are. class_index: None trains on every class of a texture model that has any.
     """
     source, target = " ".join(source.split()), " ".join(target.split())
     targets, negatives = _phrases(targets), _phrases(negatives)
@@ -188,6 +189,8 @@ def adapt(
     optional = {"preset": preset, "targets": pairs(targets), "negatives": pairs(negatives), "keep_fixed": kept}
     if images:
         optional |= {"images": list(images), "image_weight": round(float(image_weight), 6)}
+    if class_index is not None:
+        made["class_index"] = class_index
     return made | {name: value for name, value in optional.items() if value}
 
 

@@ -278,6 +278,7 @@ def begin(
     make_params: Callable[[], Mapping[str, Any]],
     *,
     title: str,
+    part: str = "",
     on_end: Callable[[Job], None],
     make_arrays: Callable[[], Mapping[str, Any] | None] | None = None,
 ) -> set[str]:
@@ -294,7 +295,7 @@ def begin(
         arrays = make_arrays() if make_arrays is not None else None
         if must_wait():
             ready()
-        job = session.submit(type, params, title=title, arrays=arrays, on_end=on_end)
+        job = session.submit(type, params, title=title, part=part, arrays=arrays, on_end=on_end)
     except (BadInput, BackendLost) as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}

@@ -101,9 +101,10 @@ class Session:
     def backend_version(self) -> str:
         return self.welcome.version if self.welcome is not None else ""
 
-    def running(self, *types: str) -> Job | None:
-        """The running job of one of `types` that was asked for first, if any; quiet ones are nobody's business."""
-        return next((job for job in self.jobs.values() if job.type in types and not job.quiet), None)
+    def running(self, *parts: str) -> Job | None:
+        """The running job of one of the `parts` (see Job) that was asked for first, if any; quiet ones are nobody's
+        business."""
+        return next((job for job in self.jobs.values() if (job.part or job.type) in parts and not job.quiet), None)
 
     def steps_of(self, style: str) -> int | None:
         """How many steps of its training a style can be gone back; None where it is not known (here)."""
@@ -208,6 +209,7 @@ class Session:
         params: Mapping[str, Any],
         *,
         title: str = "",
+        part: str = "",
         slot: str | None = None,
         arrays: Mapping[str, np.ndarray] | None = None,
         quiet: bool = False,
@@ -217,7 +219,7 @@ class Session:
 
         Raises  BackendLost where there is no backend to send it to
         """
-        job = self._send(type, params, title=title, slot=slot, arrays=arrays, quiet=quiet, on_end=on_end)
+        job = self._send(type, params, title=title, part=part, slot=slot, arrays=arrays, quiet=quiet, on_end=on_end)
         if not quiet:
             self.trouble, self.notice = None, ""
         return job
@@ -228,6 +230,7 @@ class Session:
         params: Mapping[str, Any],
         *,
         title: str,
+        part: str = "",
         slot: str | None = None,
         arrays: Mapping[str, np.ndarray] | None = None,
         quiet: bool = False,
@@ -236,7 +239,9 @@ class Session:
         if self._client is None or not self.connected:
             raise BackendLost("There is no backend; start it or connect to one first.")
         number = self._client.send(type, dict(params), slot=slot, arrays=arrays)
-        job = Job(id=number, type=type, title=title or type.capitalize(), slot=slot, quiet=quiet, on_end=on_end)
+        job = Job(
+            id=number, type=type, title=title or type.capitalize(), part=part, slot=slot, quiet=quiet, on_end=on_end
+        )
         self.jobs[number] = job
         self._changes.redraw |= not quiet
         return job
@@ -372,7 +377,7 @@ class Session:
 
     def _fail(self, job: Job, error: Exception) -> None:
         code = getattr(error, "code", "internal")
-        job.trouble = troubles.from_code(code, str(error), about=job.slot or job.type)
+        job.trouble = troubles.from_code(code, str(error), about=job.slot or job.part or job.type)
         if job.quiet:
             pass  # whoever asked decides whether it is worth telling
         elif code not in troubles.SILENT:

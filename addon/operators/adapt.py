@@ -10,7 +10,7 @@ from .takes import take, takes
 
 TAKEN = (
     *("generator", "source", "target", "keep_fixed", "image_weight", "preset", "style_name"),
-    *("method", "iterations", "adapt_seed"),
+    *("method", "iterations", "adapt_seed", "one_class"),
 )
 
 
@@ -41,6 +41,7 @@ class Adapts(pump.NeedsBackend):
                 method=settings.method,
                 iterations=settings.iterations,
                 seed=settings.adapt_seed,
+                class_index=settings.class_index if settings.one_class else None,
                 overwrite=self.overwrite,
             )
             return model_jobs.with_clip(made, settings.clip, runtime.session().clips)

@@ -41,7 +41,7 @@ class LOOM_OT_variations(pump.NeedsBackend, bpy.types.Operator):
             if job.state == FINISHED and not job.detached:
                 _show(job, seeds)
 
-        return pump.begin(self, "generate", make_params, title="Making variations", on_end=ended)
+        return pump.begin(self, "generate", make_params, title="Making variations", part="variations", on_end=ended)
 
 
 class LOOM_OT_variation_pick(bpy.types.Operator):

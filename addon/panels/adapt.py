@@ -3,6 +3,7 @@
 
 from .. import icons
 from ..job import Job
+from ..operators import kinds
 from ..operators.aims import kind_name
 from .base import LoomPanel
 from .parts import draw_job, draw_preview, draw_trouble_with
@@ -76,6 +77,8 @@ class AdaptMore(LoomPanel):
         layout.prop(settings, "method")
         layout.prop(settings, "iterations")
         layout.prop(settings, "adapt_seed")
+        if kinds.classes(settings.generator) > 1 or settings.one_class:
+            layout.prop(settings, "one_class", text=f"Only Class {settings.class_index}")
 
 
 def _draw_numbers(layout, job: Job) -> None:

@@ -7,16 +7,17 @@ from ..session import Session
 from ..troubles import Trouble
 
 
-def draw_work(layout, context, session: Session, type: str, operator: str, **button) -> None:
-    """The `button` of `operator`, which begins a job of `type`; while one runs, how far it is and a Cancel instead."""
-    if not draw_running(layout, session, type):
+def draw_work(layout, context, session: Session, part: str, operator: str, **button) -> None:
+    """The `button` of `operator`, which begins a job of this part (see Job); while one runs, how far it is and a Cancel
+    instead."""
+    if not draw_running(layout, session, part):
         layout.operator(operator, **button)
-    draw_trouble_with(layout, context, session, type)
+    draw_trouble_with(layout, context, session, part)
 
 
-def draw_running(layout, session: Session, type: str) -> bool:
-    """How far the running job of `type` is; False where there is none."""
-    job = session.running(type)
+def draw_running(layout, session: Session, part: str) -> bool:
+    """How far the running job of a part is; False where there is none."""
+    job = session.running(part)
     if job is not None:
         draw_job(layout, job)
     return job is not None
@@ -28,9 +29,9 @@ def draw_preview(layout) -> None:
         layout.template_icon(icon_value=icons.preview_id(), scale=9.0)
 
 
-def draw_trouble_with(layout, context, session: Session, *types: str) -> None:
-    """What went wrong with a job of `types`, where it was asked for: the head of the tab may be far up."""
-    if session.trouble is not None and session.trouble.about in types:
+def draw_trouble_with(layout, context, session: Session, *parts: str) -> None:
+    """What went wrong with a job of these parts, where it was asked for: the head of the tab may be far up."""
+    if session.trouble is not None and session.trouble.about in parts:
         draw_trouble(layout, session.trouble, columns(context))
 
 

@@ -75,7 +75,7 @@ class Variations(LoomPanel):
     parent = Styles
 
     def draw_here(self, layout, context, settings, session):
-        draw_work(layout, context, session, "generate", "loom.variations")
+        draw_work(layout, context, session, "variations", "loom.variations")
         if shows_sheet(context):
             layout.operator("loom.variation_click", icon="RESTRICT_SELECT_OFF")
         seeds = seeds_shown()

@@ -2,7 +2,15 @@
 """What a new style is made of."""
 
 import bpy
-from bpy.props import CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 from .. import live
 
@@ -69,5 +77,9 @@ class AdaptSettings:
     method: EnumProperty(name="Method", items=METHODS, default="auto", description="What of the model is trained")
     iterations: IntProperty(
         name="Steps", default=0, min=0, soft_max=600, description="How long it trains. 0: as long as usually needed"
+    )
+    one_class: BoolProperty(
+        name="Only This Class",
+        description="Train on the chosen class alone, of a texture model that has classes. Off: on all of them",
     )
     adapt_seed: IntProperty(name="Seed", default=0, min=0, description="The same seed trains the same style again")

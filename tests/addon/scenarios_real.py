@@ -222,6 +222,11 @@ def a_class_is_chosen_where_a_texture_model_has_them():
     loom.kept = ""
     assert made() == classes[0]
     fails_with(lambda: bpy.ops.loom.generate(class_index=3), "classes 0 to 2")
+    fails_with(lambda: bpy.ops.loom.adapt(one_class=True, style_name="third"), "classes 0 to 2")
+    loom.class_index = 1
+    assert bpy.ops.loom.adapt(iterations=1, source="stone", target="wet stone", style_name="second") == {"FINISHED"}
+    loom.styles.clear()
+    loom.one_class = False
     made(class_index=2)
     loom.generator = "tiny"
     assert loom.class_index == 0

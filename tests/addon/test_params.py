@@ -100,6 +100,12 @@ def test_without_a_folder_generate_asks_for_arrays(tmp_path):
     assert params.generate(Look(), seeds=[1], name="x", out=tmp_path)["out"] == str(tmp_path)
 
 
+def test_a_style_is_of_one_class_where_one_is_given():
+    asked = {"generator": "g", "source": "stone", "target": "wet stone", "name": ""}
+    assert params.adapt(**asked, class_index=0)["class_index"] == 0
+    assert "class_index" not in params.adapt(**asked)
+
+
 def walk(tmp_path, *keys, frames=10):
     return params.walk(Look(), keys=keys, frames=frames, loop=True, speed="linear", out=tmp_path)
 

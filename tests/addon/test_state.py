@@ -145,3 +145,11 @@ def test_a_failure_says_which_job_it_was_so_that_its_panel_shows_it(session, cli
     client.say(Failed(len(client.sent), NotFound("No such style.")))
     session.tick()
     assert job.trouble.about == "live"
+
+
+def test_a_part_of_the_panels_shows_its_own_jobs_and_no_others_of_their_type(session, client):
+    of_variations = session.submit("generate", {}, part="variations")
+    assert session.running("variations") is of_variations and session.running("generate") is None
+    client.say(Failed(len(client.sent), NotFound("No such style.")))
+    session.tick()
+    assert session.trouble.about == "variations"
