@@ -65,8 +65,10 @@ REQUESTS: dict[str, RequestType] = {
             optional=(
                 *("source", "target", "targets", "negatives", "images", "source_images", "image_weight"),
                 *("generator", "method", "preset", "iterations", "seed", "batch", "learning_rate", "rank", "coarse"),
-                *("keep_share", "top_layers", "select_every", "clips", "directional", "global_loss", "patch"),
+                *("keep_share", "top_layers", "select_every", "clips", "directional", "contrast"),
                 *(
+                    "global_loss",
+                    "patch",
                     "patch_size",
                     "in_domain",
                     "diversity",

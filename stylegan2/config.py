@@ -108,6 +108,11 @@ class GeneratorConfig:
         return self.resolution.bit_length() - 2
 
     @property
+    def has_places(self) -> bool:
+        """Whether it can tell one place of a picture from another, if its padding is circular."""
+        return self.const_size > 1
+
+    @property
     def cells(self) -> int:
         """Cells of the lattice along a side of a picture at the base grid; 1 = it has none."""
         return 4 if self.lattice else 1

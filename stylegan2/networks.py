@@ -375,11 +375,15 @@ class Synthesis(nn.Module):
 
 
 class Generator(nn.Module):
-    """A whole generator; `forward` is `synthesize`, so that `functional_call` reaches it."""
+    """A whole generator; `forward` is `synthesize`, so that `functional_call` reaches it.
+
+    kind_names  a word for each of its kinds of picture (`config.kinds`); () = nobody has named them
+    """
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
+        self.kind_names: tuple[str, ...] = ()
         self.mapping = Mapping(config)
         self.synthesis = Synthesis(config)
 

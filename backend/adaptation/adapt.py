@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from torch import Tensor
 
@@ -58,8 +57,6 @@ def adapt(
         snapshots = _trained(run, job, earlier, kept)
         ripe = [s for s in snapshots if s.iterations > run.pruned_at]
         chosen = ripe[-1] if settings.iterations != "auto" else best(ripe, settings.diversity_floor)
-        if run.subject.partial:
-            chosen = replace(chosen, measures=run.verify(chosen))
         return _named(run, chosen, name, generator_name)
 
 

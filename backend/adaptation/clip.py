@@ -35,7 +35,9 @@ PART_TEMPLATES = (
     *("a fragment of {}.", "{} from very near.", "a cropped photo of {}.", "a patch of {}.", "the texture of {}."),
 )
 """Wordings for what a patch of a picture shows (the patch loss)."""
-KEPT_TEXTS = 64
+KEPT_TEXTS = 256
+LARGEST_TEMPERATURE = 100.0
+"""Where CLIP clamps its own (Radford et al. 2021, section 2.5)."""
 
 
 class WordTokenizer:
@@ -96,6 +98,11 @@ class Clip:
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    @property
+    def temperature(self) -> float:
+        """What cosines are multiplied by before a softmax over texts, as the model has learnt it."""
+        return min(self.model.logit_scale.exp().item(), LARGEST_TEMPERATURE)
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Images [N, 3, H, W] in about [-1, 1] -> unit vectors [N, D] float32."""

@@ -1,5 +1,7 @@
-"""A style's tensors on their way down: Adam with a warm-up, steps that are undone, offsets that are pruned; and the
-state of all that, for a run that goes on later.
+"""A style's tensors on their way down: Adam with a warm-up, steps that are undone, offsets that are pruned, and a
+running average, which is the style; and the state of all that, for a run that goes on later.
+
+Source  the average: Polyak and Juditsky 1992, as an exponential one of the last steps, as for StyleGAN's generators
 """
 
 from __future__ import annotations
@@ -14,20 +16,24 @@ from ..errors import BadCheckpoint, NonFinite
 
 WARMUP = 20
 """Iterations over which the learning rate rises: Adam's first steps are all of full length, whatever the gradient."""
+AVERAGED = 0.95
+"""The share of the average that stays at each step: batches are small, and one step is as much noise as way."""
 MAX_ROLLBACKS = 4
 MOMENTS = {"mean": "exp_avg", "square": "exp_avg_sq"}
 """Adam's state by our names."""
-STATES = (*MOMENTS, "mask")
+STATES = (*MOMENTS, "mask", "last")
 
 
 class Descent:
     """tensors        by name; those that train now require gradients
+    average        of the last steps, by name: what is used of them
     learning_rate  of now: halved at each step that was undone
     rollbacks      how many were
     """
 
     def __init__(self, tensors: dict[str, Tensor], *, learning_rate: float, betas: tuple[float, float]) -> None:
         self.tensors, self.learning_rate, self.betas = tensors, learning_rate, betas
+        self.average = _copies(tensors)
         self.rollbacks = self._warmed = 0
         self._mask: dict[str, Tensor] = {}
         self._train(tensors)
@@ -41,6 +47,7 @@ class Descent:
     def change(self, tensors: dict[str, Tensor], trained: Collection[str]) -> None:
         """Go on with these tensors, of which some train. Adam starts anew where those are others than before."""
         self.tensors = tensors
+        self.average = _copies(tensors) | {name: t for name, t in self.average.items() if name in tensors}
         before = {name for name, t in tensors.items() if t.requires_grad}
         self._train(trained)
         if before != set(trained):
@@ -53,10 +60,11 @@ class Descent:
         Raises  NonFinite after several such steps
         """
         for _ in range(MAX_ROLLBACKS):
-            kept = {name: t.detach().clone() for name, t in self.tensors.items()}
+            kept = _copies(self.tensors)
             numbers = self._try_step(gradients)
             if all(math.isfinite(v) for v in numbers.values()) and self._finite():
                 self._warmed += 1
+                self._take_in()
                 return numbers | ({"rollbacks": float(self.rollbacks)} if self.rollbacks else {})
             with torch.no_grad():
                 for name, t in self.tensors.items():
@@ -74,12 +82,14 @@ class Descent:
         self._mask = {name: (t.abs() >= least).to(t) for name, t in self.tensors.items()}
         for name, mask in self._mask.items():
             self.tensors[name].mul_(mask)
+            self.average[name].mul_(mask)
 
     def state(self) -> dict[str, Tensor]:
-        """All that a step depends on beside the tensors and the gradients.
+        """All that a step depends on beside the average and the gradients.
 
         "counts"     int64 [steps of Adam, steps since the warm-up began, rollbacks]
-        "mean/P", "square/P", "mask/P"  of tensor P: Adam's two moments (where it trains now), what pruning left
+        "last/P", "mean/P", "square/P", "mask/P"  of tensor P: itself after the last step, Adam's two moments (where it
+        trains now), what pruning left
         """
         optimizer, kept = self._optimizer, {name: t for name, t in self.tensors.items() if t.requires_grad}
         moments = optimizer.state if optimizer else {}
@@ -89,10 +99,12 @@ class Descent:
             state |= {
                 f"{kind}/{n}": moments[t][key].clone() if t in moments else torch.zeros_like(t) for n, t in kept.items()
             }
+        state |= {f"last/{name}": t for name, t in _copies(self.tensors).items()}
         return state | {f"mask/{name}": mask.clone() for name, mask in self._mask.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take up what `state` gave. Raises BadCheckpoint where it does not belong to these tensors."""
+        """Take up what `state` gave; the tensors are the average of then. Raises BadCheckpoint where it does not belong
+        to these tensors."""
         parts = {kind: {n[len(kind) + 1 :]: t for n, t in state.items() if n.startswith(f"{kind}/")} for kind in STATES}
         shapes = {name: t.shape for name, t in self.tensors.items()}
         try:
@@ -100,6 +112,9 @@ class Descent:
                 t.shape == shapes[name] and t.isfinite().all() for part in parts.values() for name, t in part.items()
             ):
                 raise ValueError("not the state of these tensors")
+            with torch.no_grad():
+                for name, tensor in self.tensors.items():
+                    tensor.copy_(parts["last"][name])
             trained = parts["mean"].keys()
             steps, self._warmed, self.rollbacks = (int(n) for n in state["counts"])
             self._train(trained)
@@ -135,8 +150,19 @@ class Descent:
                 self.tensors[name].mul_(mask)
         return numbers
 
+    @torch.no_grad()
+    def _take_in(self) -> None:
+        """The last step into the average; more of it into a short one, so that the start is soon forgotten."""
+        share = max(1 - AVERAGED, 10 / (self._warmed + 10))
+        for name, tensor in self.tensors.items():
+            self.average[name].lerp_(tensor, share)
+
     def _finite(self) -> bool:
         return all(bool(torch.isfinite(t).all()) for t in self.tensors.values())
+
+
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: t.detach().clone() for name, t in tensors.items()}
 
 
 def damaged() -> BadCheckpoint:

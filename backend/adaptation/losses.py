@@ -1,6 +1,7 @@
 """The losses of an adaptation, on unit CLIP embeddings in float32; each has its weight in the settings.
 
 directional  turn the difference of the two pictures towards the target's           directional_loss
+contrast     be read as the target of what the picture was, and as nothing else      reading.Reading
 global_loss  bring the picture itself near the target                               target_loss
 patch        the same as directional, on random patches and for texts of parts      patch_loss
 in_domain    pictures that differed before differ as much afterwards                in_domain_loss

@@ -11,6 +11,7 @@ from torch import Tensor
 from .aims import Aim
 from .clip import Clip
 from .losses import decay_loss, directional_loss, diversity_loss, gamut_loss, in_domain_loss, patch_loss, target_loss
+from .reading import Reading
 from .settings import AdaptSettings
 from .views import draw_view, patches
 
@@ -20,12 +21,13 @@ Pair = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """clips, weights, aims  one of each for every CLIP; tile: the axes on which pictures wrap."""
+    """clips, weights, aims, readings  one of each for every CLIP; tile: the axes on which pictures wrap."""
 
     settings: AdaptSettings
     clips: Sequence[Clip]
     weights: Sequence[float]
     aims: Sequence[Aim]
+    readings: Sequence[Reading | None]
     tile: str
 
     def __call__(
@@ -48,10 +50,12 @@ class Objective:
         loss, along = s.gamut * gamut_loss(adapted), 0.0
         if s.decay:
             loss = loss + s.decay * decay_loss(tensors)
-        for (whole, parts), weight, aim in zip(seen, self.weights, self.aims, strict=True):
+        for (whole, parts), weight, aim, reading in zip(seen, self.weights, self.aims, self.readings, strict=True):
             before, after = whole
             directional = directional_loss(before, after, aim.direction)
             part = s.directional * directional + s.in_domain * in_domain_loss(before, after)
+            if s.contrast and reading:
+                part = part + s.contrast * s.text_share * reading.loss(before, after)
             if s.diversity:
                 part = part + s.diversity * diversity_loss(before, after)
             if s.global_loss:

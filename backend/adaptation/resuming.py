@@ -25,6 +25,8 @@ FREE = (
     *("method", "learning_rate"),
 )
 """Settings that may differ: how long, how it is computed and shown; and two that are compared in another way."""
+ONCE = {"contrast": 0.0}
+"""What a style did whose program did not know a setting, where that is not the setting's default."""
 
 
 def told_settings(settings: AdaptSettings, *, learning_rate: float, judge: str, rollbacks: int = 0) -> dict[str, Any]:
@@ -79,7 +81,7 @@ def _check_same_run(
 
 def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A style's settings with those that its program did not know yet, as JSON has them."""
-    return json.loads(json.dumps({f.name: f.default for f in fields(AdaptSettings)} | dict(settings)))
+    return json.loads(json.dumps({f.name: f.default for f in fields(AdaptSettings)} | ONCE | dict(settings)))
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

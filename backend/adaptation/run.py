@@ -22,11 +22,14 @@ from ..errors import NO_COLOURS, BadRequest, NonFinite
 from .aims import Pictures, find_aim
 from .clip import Clip, check_prompt, load_clip
 from .descent import Descent, damaged
+from .faithful import faithful_px
 from .gradients import Gradients
-from .measures import Measures, measure
+from .measures import measure
 from .methods import METHODS, make_tensors, whole_layers
 from .objective import Objective
 from .predict import plan
+from .reading import find_reading
+from .resize import fit_square
 from .resuming import NO_SOURCE, tensors_to_go_on_from, told_settings
 from .selection import select_layers
 from .settings import AdaptSettings
@@ -37,6 +40,8 @@ from .subject import CodedSubject, Subject
 
 MEASURED_LATENTS = 16
 SHOWN_LATENTS = 4
+SHOWN_PX = 128
+"""Side of a picture in a preview, at the most."""
 
 
 class Adaptation:
@@ -82,9 +87,11 @@ class Adaptation:
         aims = {c.name: find_aim(c, settings, pictures, self._fixed_source) for c in [*self.clips, self.judge]}
         self.aims = [aims[clip.name] for clip in self.clips]
         self._judge_aim = aims[self.judge.name]
+        readings = [find_reading(clip, settings, self.subject.kinds) for clip in self.clips]
         self.objective = Objective(
-            settings=settings, clips=self.clips, weights=weights, aims=self.aims, tile=self.subject.tile
-        )
+            settings=settings, clips=self.clips, weights=weights, aims=self.aims, readings=readings,
+            tile=self.subject.tile,
+        )  # fmt: skip
         self.gradients = Gradients(self.subject, settings, self.objective)
         self._rng = torch.Generator().manual_seed(settings.seed)
         self.iterations = 0
@@ -97,7 +104,7 @@ class Adaptation:
             self._restore(state)
 
     def _subject(self) -> Subject:
-        """The generator as a subject; one of StyleGAN2 is trained on the smallest pictures that the CLIPs need."""
+        """The generator as a subject; one of StyleGAN2 is trained on pictures that are no larger than they must be."""
         s = self.settings
         if not isinstance(self.generator, Generator):
             if s.train_size or s.tile or s.checkpointing or s.class_index is not None:
@@ -105,9 +112,10 @@ class Adaptation:
                     "train_size, tile, checkpointing and class_index are for StyleGAN2 generators; leave them out."
                 )
             return self.generator
-        needed, size = max(clip.size for clip in self.clips), self.generator.config.resolution
-        smallest = min(size, 1 << (needed - 1).bit_length())
-        train_px = s.train_size or max(4, smallest)
+        whole = StyleGAN2Subject(self.generator, tile=s.tile, train_px=s.train_size, class_index=s.class_index)
+        if s.train_size or whole.repeats > 1:
+            return whole
+        train_px = faithful_px(whole, self.clips)
         return StyleGAN2Subject(self.generator, tile=s.tile, train_px=train_px, class_index=s.class_index)
 
     def _default_judge(self) -> Clip:
@@ -118,7 +126,7 @@ class Adaptation:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """What is trained, by name; see `style`."""
+        """What is trained, by name, as it is after the last step; a style is the average of some (`snapshot`)."""
         return self.descent.tensors
 
     @property
@@ -160,11 +168,11 @@ class Adaptation:
             raise damaged() from error
 
     @torch.no_grad()
-    def _pictures(self, tensors: dict[str, Tensor] | None, drawn: Any, *, full: bool = False) -> Tensor:
+    def _pictures(self, tensors: dict[str, Tensor] | None, drawn: Any) -> Tensor:
         """The source's pictures (None), or those of given tensors; no gradient; a batch at a time, for memory."""
         count, step = MEASURED_LATENTS, self.settings.batch
         parts = (self.subject.some(drawn, slice(i, min(i + step, count))) for i in range(0, count, step))
-        return torch.cat([self.subject.pictures(part, tensors, full=full) for part in parts])
+        return torch.cat([self.subject.pictures(part, tensors) for part in parts])
 
     def draw(self) -> Any:
         """One batch of random inputs: drawn once, shown to both generators."""
@@ -206,22 +214,20 @@ class Adaptation:
 
     @torch.no_grad()
     def snapshot(self) -> Snapshot:
-        adapted = self._pictures(self.tensors, self._fixed)
-        tensors = {name: t.detach().clone() for name, t in self.tensors.items()}
+        """The average of the last steps, measured on whole pictures, whatever it is trained on."""
+        tensors = {name: t.clone() for name, t in self.descent.average.items()}
+        adapted = self._pictures(tensors, self._fixed)
         measures = measure(self.judge, self._fixed_source, adapted, self._judge_aim)
         return Snapshot(iterations=self.iterations, tensors=tensors, measures=measures)
 
-    def verify(self, snapshot: Snapshot) -> Measures:
-        """The snapshot's measures on pictures of full size, where it was trained on smaller ones."""
-        source, adapted = (self._pictures(t, self._fixed, full=True) for t in (None, snapshot.tensors))
-        return measure(self.judge, source, adapted, self._judge_aim)
-
     @torch.no_grad()
     def preview(self, tensors: dict[str, Tensor] | None = None) -> np.ndarray:
-        """uint8 [2 * R, n * R, 3]: some fixed latents before (above) and after (below), now or at a snapshot."""
+        """uint8 [2 * R, n * R, 3], R at most SHOWN_PX: some fixed latents before (above) and after (below), now or at a
+        snapshot."""
         shown = self.subject.some(self._fixed, slice(SHOWN_LATENTS))
-        rows = [self._fixed_source[:SHOWN_LATENTS], self.subject.pictures(shown, tensors or self.tensors)]
-        sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
+        rows = [self._fixed_source[:SHOWN_LATENTS], self.subject.pictures(shown, tensors or self.descent.average)]
+        sizes = [fit_square(row, min(SHOWN_PX, *row.shape[2:])) for row in rows]
+        sheet = torch.cat([torch.cat(list(row), dim=2) for row in sizes], dim=1)
         return ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
 
     def style(self, snapshot: Snapshot, *, name: str, generator_name: str = "builtin") -> Style:

@@ -63,7 +63,7 @@ def select_layers(
         codes = start.clone()
         for _ in range(STEPS):
             codes.requires_grad_(True)
-            pictures = subject.pictures(subject.with_codes(part, codes), frozen)
+            pictures = subject.training_pictures(subject.with_codes(part, codes), frozen)
             loss = torch.zeros((), device=codes.device)
             for clip, weight, aim in zip(clips, weights, aims, strict=True):
                 loss = loss + weight * target_loss(clip.embed_images(pictures), aim.goals, aim.weights)

@@ -41,7 +41,8 @@ class AdaptSettings:
     top_layers        how many convolutions train (layers); None = two thirds
     select_every      iterations between two selections of layers (layers)
 
-    Losses (see `losses`), each by its weight: directional, global_loss, patch, in_domain, diversity, decay, gamut
+    Losses (see `losses`), each by its weight: directional, contrast, global_loss, patch,
+    in_domain, diversity, decay, gamut
 
     patch_size        side of a patch as a share of the picture's
 
@@ -57,7 +58,8 @@ class AdaptSettings:
     preview_every     iterations between previews; 0 = none
     tile              padding of both generators; None = as the generator was trained
     class_index       of a generator that has classes, the one that is trained on; None = all of them
-    train_size        side of the pictures trained on, in pixels; None = the smallest that the CLIPs need
+    train_size        side of the pictures trained on, in pixels; None = the smallest that shows the CLIPs what they
+                      would see in whole pictures (`faithful`)
     precision         "mixed" = 16 bits where that is safe; "auto" = mixed on a CUDA device, else float32
     checkpointing     activations are computed twice instead of kept; None = where memory is short
     deterministic     the same bits every time on a GPU too, for some speed; a CPU gives them anyway
@@ -78,6 +80,7 @@ class AdaptSettings:
     top_layers: int | None = None
     select_every: int = SELECT_EVERY
     directional: float = 1.0
+    contrast: float = 0.3
     global_loss: float = 0.0
     patch: float = 0.0
     patch_size: float = PATCH_SIZE
@@ -115,6 +118,11 @@ class AdaptSettings:
     def text_targets(self) -> Weighted:
         """All text targets with their weights, `target` first."""
         return (*(((self.target, 1.0),) if self.target.strip() else ()), *self.targets)
+
+    @property
+    def text_share(self) -> float:
+        """How much of the aim is text."""
+        return 1 / (1 + self.image_weight) if self.images else 1.0
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -197,6 +205,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "select_every": (1, 100_000),
     "image_weight": (0.01, 100),
     "directional": (0, 100),
+    "contrast": (0, 100),
     "global_loss": (0, 100),
     "patch": (0, 100),
     "patch_size": (0.01, 1),
@@ -233,8 +242,10 @@ def _check_contradictions(s: AdaptSettings) -> None:
             raise BadRequest(f"{name} compares the pictures of a batch, and there is one; give a batch of 2 or more.")
     if s.keep_share < 1 and s.iterations == 1:
         raise BadRequest("keep_share chooses offsets after two thirds of the steps; give 2 iterations or more.")
-    if s.directional == s.global_loss == s.patch == 0:
-        raise BadRequest("No loss leads to the target; give directional, global_loss or patch a weight above 0.")
+    if s.directional == s.global_loss == s.patch == (s.contrast if s.text_targets else 0) == 0:
+        raise BadRequest(
+            "No loss leads to the target; give directional, contrast, global_loss or patch a weight above 0."
+        )
     if s.patch_size != PATCH_SIZE and not s.patch:
         raise BadRequest("patch_size means nothing without the patch loss; leave it out or give patch a weight.")
     if s.patch and not s.text_targets:

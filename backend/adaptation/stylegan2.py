@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,6 +26,9 @@ from .subject import Cost, Layer
 PREFIX = "synthesis."
 COARSE = 6 / 17
 """The share of the convolutions that Alanov et al. 2023 leave alone for changes of surface: 6 of the 17 at 1024 px."""
+REPEATS = 2
+"""How often the picture of a generator without places repeats along both axes in training: it takes a quarter of the
+time, and a CLIP still sees every layer's work, at its true scale."""
 WORKING_MAPS = 4
 """Of the largest layer, in its backward pass: the gradients of its result and of the convolution's, the scaled input,
 and what libraries take. Every layer keeps one more, its result (`ops.sparing`)."""
@@ -42,7 +45,8 @@ class Drawn:
 class StyleGAN2Subject:
     """generator      frozen here; its weights are left as they are
     tile           padding; None = as it was trained
-    train_px       side of the pictures trained on: the sum of the colours up to there; None = the full size
+    train_px       side of the pictures trained on: the sum of the colours up to there. None = the full size, of which a
+                   generator without places makes a quarter, repeated along both axes
     checkpointing  keep no activations but those between blocks
     class_index    of a conditional generator, the only class that is drawn; None = all
     Raises         BadRequest for a size that the generator does not pass through
@@ -62,12 +66,12 @@ class StyleGAN2Subject:
         self.tile = tile or config.tile
         self.checkpointing, self.class_index = checkpointing, class_index
         self.base: tuple[str, ...] = (f"{PREFIX}b4.const",)
-        self.codes = config.num_ws
+        self.codes, self.kinds = config.num_ws, generator.kind_names
         sizes = [4 << k for k in range(config.blocks)]
         if train_px is not None and train_px not in sizes:
             raise BadRequest(f"This generator passes through {', '.join(map(str, sizes))} px; train at one of these.")
         self.train_px = train_px or config.resolution
-        self.partial = self.train_px < config.resolution
+        self.repeats = REPEATS if train_px is None and self.tile == "xy" and not config.has_places else 1
         self.blocks = sizes.index(self.train_px) + 1
 
     @property
@@ -112,7 +116,7 @@ class StyleGAN2Subject:
         mixed = torch.rand(n, 1, 1, generator=rng) < mixing
         later = torch.arange(config.num_ws)[None, :, None] >= cut
         ws = torch.where((mixed & later).to(self.device), second, first)
-        return Drawn(ws, sample_inputs(config, n, generator=rng).to(self.device))
+        return Drawn(ws, sample_inputs(config, n, (4 // self.repeats,) * 2, generator=rng).to(self.device))
 
     def _labels(self, n: int, rng: torch.Generator) -> Tensor | None:
         return self.generator.labels(drawn_classes(self.generator, n, rng, self.class_index))
@@ -136,11 +140,23 @@ class StyleGAN2Subject:
         with torch.no_grad():
             trunk = self._run(drawn, stop=min(map(_block, tensors), default=0))
             source = self._run(drawn, start=trunk, stop=self.blocks)
-        return _image(source), _image(self._changed(drawn, tensors, trunk))
+        return self._laid_out(source), self._laid_out(self._changed(drawn, tensors, trunk))
 
-    def pictures(self, drawn: Drawn, tensors: Mapping[str, Tensor] | None = None, *, full: bool = False) -> Tensor:
-        stop = self.generator.config.blocks if full else self.blocks
-        return _image(self._run(drawn, stop=stop, tensors=tensors, sparing=torch.is_grad_enabled()))
+    def pictures(self, drawn: Drawn, tensors: Mapping[str, Tensor] | None = None) -> Tensor:
+        return _image(self._run(drawn, stop=self.generator.config.blocks, tensors=tensors, sparing=False))
+
+    def sums(self, drawn: Drawn, smallest: int) -> Iterator[tuple[int, Tensor]]:
+        """(side, pictures [N, 3, side, side]) of the sums of colours, from a size on to the whole."""
+        reached = None
+        for stop in range(smallest.bit_length() - 2, self.generator.config.blocks + 1):
+            reached = self._run(drawn, start=reached, stop=stop, sparing=False)
+            yield 2 << stop, _image(reached)
+
+    def training_pictures(self, drawn: Drawn, tensors: Mapping[str, Tensor]) -> Tensor:
+        return self._laid_out(self._run(drawn, stop=self.blocks, tensors=tensors))
+
+    def _laid_out(self, reached: Partway) -> Tensor:
+        return _image(reached).repeat(1, 1, self.repeats, self.repeats)
 
     def _changed(self, drawn: Drawn, tensors: Mapping[str, Tensor], trunk: Partway) -> Partway:
         if not self.checkpointing:
@@ -179,14 +195,14 @@ class StyleGAN2Subject:
             if layer.resolution > self.train_px:
                 continue
             # An up-sampling convolution has nine taps for each pixel of its input.
-            pixels = (layer.resolution // 2 if layer.name.endswith("conv0") else layer.resolution) ** 2
-            macs = layer.c_in * layer.c_out * layer.kernel**2 * pixels
+            side = layer.resolution // 2 if layer.name.endswith("conv0") else layer.resolution
+            macs = layer.c_in * layer.c_out * layer.kernel**2 * (side / self.repeats) ** 2
             if _block(f"{PREFIX}{layer.name}.") < first:
                 shared += macs
                 continue
             trained += macs
-            maps.append(4 * layer.c_out * layer.resolution**2)
-        kept = sum(maps) + WORKING_MAPS * max(maps)
+            maps.append(4 * layer.c_out * (layer.resolution / self.repeats) ** 2)
+        kept = round(sum(maps) + WORKING_MAPS * max(maps))
         return Cost(shared_gmac=shared / 1e9, trained_gmac=trained / 1e9, kept_bytes=kept)
 
 

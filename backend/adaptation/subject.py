@@ -58,15 +58,15 @@ class Subject(Protocol):
     """A generator with its way of drawing random inputs. `drawn` is the subject's own and nobody looks inside.
 
     tile    axes on which its pictures wrap: none | x | y | xy
-    partial  training uses smaller pictures than the full ones
     base    parameters that `full` trains beside the layers (a learned constant)
     codes   latent vectors that drive one picture; 0 = layers cannot be told apart by them
+    kinds   a word for each kind of picture that it makes; () = not known
     """
 
     tile: str
-    partial: bool
     base: tuple[str, ...]
     codes: int
+    kinds: tuple[str, ...]
 
     @property
     def device(self) -> torch.device: ...
@@ -91,10 +91,11 @@ class Subject(Protocol):
 
     def pair(self, drawn: Any, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """(source, adapted), [N, 3, H, W] each in about [-1, 1]: with a style's tensors added, and without; gradients
-        reach the tensors and nothing else. With all deltas zero both are equal bit for bit."""
+        reach the tensors and nothing else. With all deltas zero both are equal bit for bit. They may be smaller than
+        those of `pictures`, or repeat."""
 
-    def pictures(self, drawn: Any, tensors: Mapping[str, Tensor] | None = None, *, full: bool = False) -> Tensor:
-        """The source's pictures (None), or the adapted ones. full: at full size where training uses a smaller one."""
+    def pictures(self, drawn: Any, tensors: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The source's pictures (None), or the adapted ones, as a user gets them. Of what `fixed` gave, no gradient."""
 
     def cost(self, names: Sequence[str]) -> Cost:
         """Of a picture whose parameters `names` are trained."""
@@ -107,3 +108,6 @@ class CodedSubject(Subject, Protocol):
         """The same inputs with other latent vectors [N, codes, D]."""
 
     def codes_of(self, drawn: Any) -> Tensor: ...
+
+    def training_pictures(self, drawn: Any, tensors: Mapping[str, Tensor]) -> Tensor:
+        """The adapted pictures of `pair`, with gradients of the codes too."""

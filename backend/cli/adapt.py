@@ -15,8 +15,9 @@ from .replacing import add_overwrite, refuse_to_replace
 METHODS = ("auto", "lowrank", "style", "layers", "full")  # adaptation.settings has them too, beside torch
 SENT = (
     *("method", "preset", "iterations", "seed", "batch", "learning_rate", "rank", "coarse", "keep_share"),
-    *("top_layers", "select_every", "clips", "directional", "global_loss", "patch", "patch_size", "in_domain"),
+    *("top_layers", "select_every", "clips", "directional", "contrast", "global_loss", "patch", "patch_size"),
     *(
+        "in_domain",
         "diversity",
         "decay",
         "gamut",
@@ -102,6 +103,7 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
 def _add_losses(parser: argparse.ArgumentParser) -> None:
     for option, default, what in (
         ("directional", "1", "the change of a picture goes the way from source to target"),
+        ("contrast", "0.3", "a picture is read as the target of what it was, and as nothing else"),
         ("global-loss", "0", "the picture itself lies near the target"),
         ("patch", "0", "as directional, on random patches"),
         ("in-domain", "0.25", "pictures stay as different from one another as they were"),
@@ -133,8 +135,9 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         help="train on one class, of a generator that has classes (default: on all)",
     )  # fmt: skip
     parser.add_argument(
-        "--train-size", type=values.count, metavar="PX", help="pictures trained on (default: what the CLIPs need)"
-    )
+        "--train-size", type=values.count, metavar="PX",
+        help="pictures trained on (default: the smallest that show the CLIPs what whole ones would)",
+    )  # fmt: skip
     parser.add_argument("--precision", choices=("auto", "float32", "mixed"), help="mixed: 16 bits where that is safe")
     parser.add_argument(
         "--checkpointing", action=argparse.BooleanOptionalAction, help="less memory, more time (default: where needed)"

@@ -274,13 +274,15 @@ class Store:
     def _load_generator(self, path: Path) -> Generator:
         with moving_aside(path, self.root / "generators"):
             try:
-                generator, wanted = load_generator(path), read_header(path).metadata.get(HASH_KEY)
+                generator, header = load_generator(path), read_header(path)
             except TruncatedCheckpoint as error:
                 raise Damaged(str(error)) from error
             except CheckpointError as error:
                 raise BadCheckpoint(str(error)) from error
+            wanted = header.metadata.get(HASH_KEY)
             if wanted is not None and generator_hash(generator) != wanted:
                 raise Damaged(f"The generator {path.name} is damaged: its numbers are not those that were written.")
+            generator.kind_names = tuple(name for name in kind_names(header) if not name.isdigit())
         return generator.to(self.device).eval()
 
     def _generator_entry(self, name: str, path: Path) -> GeneratorEntry:

@@ -31,7 +31,7 @@ class Noisy(nn.Module):
 
 
 class NoisySubject:
-    tile, partial, base, codes = "xy", False, (), 0
+    tile, base, codes, kinds = "xy", (), 0, ()
 
     def __init__(self) -> None:
         self.network = Noisy().requires_grad_(False)
@@ -64,7 +64,7 @@ class NoisySubject:
             source = self.pictures(drawn)
         return source, self.pictures(drawn, tensors)
 
-    def pictures(self, drawn: Any, tensors: Mapping[str, Tensor] | None = None, *, full: bool = False) -> Tensor:
+    def pictures(self, drawn: Any, tensors: Mapping[str, Tensor] | None = None) -> Tensor:
         own = self.parameters()
         changed = {name: own[name] + delta for name, delta in expand(dict(tensors or {})).items()}
         return functional_call(self.network, changed, (drawn.x,))

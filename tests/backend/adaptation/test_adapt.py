@@ -72,7 +72,7 @@ def test_the_saved_style_gives_the_picture_that_was_trained(generator, clip):
     style = run.style(run.snapshot(), name="x")
     drawn = run.draw()
     folded = blend(generator, [(style, 1.0)]).synthesize(drawn.ws, drawn.inputs)
-    assert torch.allclose(folded, run.subject.pictures(drawn, run.tensors), atol=1e-5)
+    assert torch.allclose(folded, run.subject.pictures(drawn, run.descent.average), atol=1e-5)
 
 
 def test_cancel_takes_effect_within_one_iteration_and_the_last_snapshot_is_kept(generator, clip):
@@ -114,6 +114,17 @@ def test_a_step_that_is_not_finite_is_undone_at_half_the_rate(generator, clip, m
     assert all(torch.isfinite(t).all() for t in run.tensors.values())
 
 
+def test_a_style_is_the_average_of_the_last_steps(generator, clip):
+    run = Adaptation(generator, settings(), clips=[clip])
+    name, expected = next(iter(run.tensors)), torch.zeros(())
+    for step in range(1, 6):
+        run.step()
+        expected = torch.lerp(expected, run.tensors[name].detach(), max(0.05, 10 / (step + 10)))
+    style = run.style(run.snapshot(), name="x")
+    assert torch.allclose(style.tensors[name], expected, atol=1e-7)
+    assert not torch.allclose(style.tensors[name], run.tensors[name], atol=1e-4)
+
+
 def test_an_adaptation_that_keeps_diverging_says_so_and_keeps_the_last_good_tensors(generator, clip, monkeypatch):
     run = Adaptation(generator, settings(), clips=[clip])
     kept = {k: t.detach().clone() for k, t in run.tensors.items()}
@@ -134,7 +145,7 @@ def test_prompts_that_mean_the_same_to_the_clip_are_refused(generator, clip):
 
 
 def test_two_clips_are_both_listened_to(generator, clip):
-    run = Adaptation(generator, settings(in_domain=0.0), clips=[clip, make_clip("second")])
+    run = Adaptation(generator, settings(in_domain=0.0, contrast=0.0), clips=[clip, make_clip("second")])
     assert run.step()["loss"] == pytest.approx(2.0, abs=0.3)
 
 

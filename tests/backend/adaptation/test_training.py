@@ -61,7 +61,7 @@ def test_patches_of_any_size_lie_at_the_same_places_in_both_pictures(share):
     assert torch.equal(first, -second)
 
 
-@pytest.mark.parametrize("loss", ["global_loss", "patch", "decay"])
+@pytest.mark.parametrize("loss", ["global_loss", "patch", "decay", "contrast"])
 def test_every_loss_counts_by_its_weight(generator, clip, loss):
     def first(**changes) -> float:
         run = begun(generator, clip, **changes)
@@ -69,7 +69,7 @@ def test_every_loss_counts_by_its_weight(generator, clip, loss):
             tensor.data.add_(0.1)
         return run.step()["loss"]
 
-    none, one, two = first(), first(**{loss: 1.0}), first(**{loss: 2.0})
+    none, one, two = (first(**{"contrast": 0.0, loss: weight}) for weight in (0.0, 1.0, 2.0))
     if loss == "patch":  # it draws places, and everything after the first draw is another
         assert one > none
     else:
@@ -169,7 +169,7 @@ def test_a_run_that_goes_on_with_its_state_has_the_bits_of_one_that_never_stoppe
     assert all(torch.equal(t, parted.tensors[name]) for name, t in whole.tensors.items())
 
 
-@pytest.mark.parametrize("part", ["rng", "counts", "mean/"])
+@pytest.mark.parametrize("part", ["rng", "counts", "mean/", "last/"])
 def test_a_damaged_state_is_refused_in_a_sentence(generator, clip, part):
     run = begun(generator, clip, iterations=9)
     run.step()
@@ -206,17 +206,49 @@ def test_a_setting_that_a_style_s_program_did_not_know_counts_at_its_default(gen
         Adaptation(generator, settings(iterations=4, decay=1.0), clips=[clip], judge=clip, resume=older)
 
 
+def test_a_style_from_before_the_contrast_loss_was_made_without_it(generator, clip):
+    style = adapt(generator, settings(), clips=[clip], judge=clip)
+    known = {name: value for name, value in style.info.settings.items() if name != "contrast"}
+    older = replace(style, info=replace(style.info, settings=known))
+    with pytest.raises(BadRequest, match=r"\(contrast 0.0, not 0.3\)"):
+        Adaptation(generator, settings(iterations=4), clips=[clip], judge=clip, resume=older)
+    assert Adaptation(generator, settings(iterations=4, contrast=0.0), clips=[clip], judge=clip, resume=older)
+
+
 # ---- size, memory, time
 
 
-def test_training_sees_the_partial_sum_of_colours_that_the_clip_needs_and_the_result_is_measured_whole(clip):
+@pytest.mark.parametrize(("last_colours", "side"), [(0.0, 64), (30.0, 128)])
+def test_training_sees_sums_of_colours_where_they_show_the_clip_what_it_would_see_in_the_whole(
+    clip, last_colours, side
+):
     generator = make_generator(resolution=128, channels=(6, 6, 6, 6, 4, 4))
+    generator.synthesis.b128.torgb.weight.data.mul_(last_colours)
     run = begun(generator, clip, iterations=1)
-    assert run.subject.train_px == 64 and run.snapshot().measures and run._fixed_source.shape[-1] == 64
-    assert not any("b128" in name for name in run.tensors)
-    style = adapt(generator, settings(iterations=1), clips=[clip], judge=clip)
-    whole = run.verify(replace(run.snapshot(), tensors=style.tensors))
-    assert style.info.measures == whole.as_dict()
+    assert run.subject.train_px == side
+    assert any("b128" in name for name in run.tensors) == (side == 128)
+    assert run.subject.pair(run.draw(), run.tensors)[1].shape[-1] == side
+    assert run._fixed_source.shape[-1] == 128  # measured whole all the same
+
+
+def test_a_generator_without_places_is_trained_on_small_textures_that_repeat(clip):
+    generator = make_generator(resolution=128, channels=(6, 6, 6, 6, 4, 4), const_size=1, input_map=1.0)
+    run, whole = begun(generator, clip), begun(generator, clip, train_size=128)
+    for name, tensor in run.tensors.items():
+        tensor.data.add_(0.02 if name.endswith("bias") else 0.0)
+    for image in run.subject.pair(run.draw(), run.tensors):
+        assert (
+            image.shape[-1] == 128 and torch.equal(image, image.roll(64, 2)) and torch.equal(image, image.roll(64, 3))
+        )
+        assert not torch.allclose(image, image.roll(32, 2), atol=0.01)
+    assert any("b128" in name for name in run.tensors)
+    assert run.need.kept < whole.need.kept  # a quarter of the activations
+    assert begun(generator, clip, tile="none").subject.repeats == 1  # the edges of the small one would not meet
+
+
+def test_a_preview_is_small_whatever_the_pictures_are(clip):
+    generator = make_generator(resolution=256, channels=(6, 6, 6, 6, 4, 4, 4))
+    assert begun(generator, clip, train_size=64).preview().shape == (256, 512, 3)
 
 
 def test_a_size_that_the_generator_does_not_pass_through_is_refused(generator, clip):
