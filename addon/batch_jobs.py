@@ -32,6 +32,7 @@ class Wanted:
 
     look    generator, styles, tiling and variety of the panels
     seeds   as typed
+    kind    of picture that the seeds count, where the generator knows kinds; empty: any
     sizes   as typed: "512, 1024x512"; empty: the look's
     maps    names of maps
     format  of the colour
@@ -40,6 +41,7 @@ class Wanted:
 
     look: Look
     seeds: str
+    kind: str = ""
     sizes: str = ""
     maps: Sequence[str] = ("color",)
     format: str = "png"
@@ -58,6 +60,8 @@ class Wanted:
         else:
             del known["size"]
             known["sizes"] = [f"{width}x{height}" for width, height in sizes]
+        if self.kind:
+            known["kind"] = self.kind
         naming = self.naming.strip() or (SEVERAL_SIZES if len(sizes) > 1 else "")
         return known | ({"naming": naming} if naming else {})
 

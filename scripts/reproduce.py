@@ -62,13 +62,8 @@ def adapt_command(edit: Edit, options: argparse.Namespace) -> list[str]:
     if not options.ours:
         shape = edit.kind == "shape"
         command += ["--method", "layers" if shape else "full", "--batch", "2", "--learning-rate", "0.0016"]
-        command += [
-            "--in-domain",
-            "0",
-            "--diversity",
-            "0",
-            *(("--mixing", "0.9", "--select-every", "1") if shape else ()),
-        ]
+        command += ["--in-domain", "0", "--diversity", "0", "--contrast", "0"]
+        command += ["--mixing", "0.9", "--select-every", "1"] if shape else []
     if options.iterations or not options.ours:
         command += ["--iterations", str(options.iterations or edit.iterations)]
     return command

@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, StringProperty
 from .. import batch_jobs, batches, folders, model_jobs, pump, root, runtime, troubles
 from ..job import FINISHED, Job, duration
 from ..params import BadInput
+from . import kinds
 
 _said = [""]
 
@@ -158,6 +159,7 @@ def _asked(settings, **more) -> dict:
     wanted = batch_jobs.Wanted(
         look=settings.look(),
         seeds=settings.batch_seeds,
+        kind=settings.kind if settings.kind in kinds.known(settings.generator) else "",
         sizes=settings.batch_sizes,
         maps=maps,
         format=settings.batch_format,

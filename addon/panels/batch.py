@@ -5,7 +5,7 @@ from .. import runtime
 from ..batches import Batch as Begun
 from ..operators.batch import said
 from .base import LoomPanel
-from .parts import columns, draw_lines, draw_running, draw_trouble_with
+from .parts import columns, draw_kind, draw_lines, draw_running, draw_trouble_with
 
 SHOWN = 5
 
@@ -52,6 +52,7 @@ def _draw_what(layout, context, settings) -> None:
         draw_lines(layout, "A line: a style's name, or FROM -> TO.", "INFO", columns(context))
     else:
         layout.prop(settings, "batch_each")
+    draw_kind(layout, settings)
     layout.prop(settings, "batch_seeds")
     layout.prop(settings, "batch_sizes", placeholder=f"{settings.width}x{settings.height}")
     layout.column(align=True).prop(settings, "batch_maps")

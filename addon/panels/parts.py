@@ -3,6 +3,7 @@
 
 from .. import icons
 from ..job import Job
+from ..operators import kinds
 from ..session import Session
 from ..troubles import Trouble
 
@@ -21,6 +22,13 @@ def draw_running(layout, session: Session, part: str) -> bool:
     if job is not None:
         draw_job(layout, job)
     return job is not None
+
+
+def draw_kind(layout, settings) -> None:
+    """The material that seeds are to show, where the texture model knows materials."""
+    if kinds.known(settings.generator):
+        row = layout.row(heading="Material")
+        row.menu("LOOM_MT_kinds", text=settings.kind.capitalize() or "Any")
 
 
 def draw_preview(layout) -> None:

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A texture: which one, how large, and where it goes."""
 
-from ..operators import kinds
 from .base import LoomPanel
-from .parts import draw_preview, draw_work
+from .parts import draw_kind, draw_preview, draw_work
 
 
 class Texture(LoomPanel):
     bl_label = "Texture"
 
     def draw_here(self, layout, context, settings, session):
-        if kinds.known(settings.generator):
-            row = layout.row(heading="Material")
-            row.menu("LOOM_MT_kinds", text=settings.kind.capitalize() or "Any")
+        draw_kind(layout, settings)
         row = layout.row(align=True)
         row.prop_search(settings, "kept", context.window_manager.loom, "textures", icon="TEXTURE")
         if settings.kept:

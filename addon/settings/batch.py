@@ -42,7 +42,11 @@ class BatchSettings:
     batch_file: StringProperty(
         name="File", subtype="FILE_PATH", description="A batch file: .csv, .jsonl or .toml (see the guide)"
     )
-    batch_seeds: StringProperty(name="Seeds", default="0-15", description="Which textures to make, such as 0-15")
+    batch_seeds: StringProperty(
+        name="Seeds",
+        default="0-15",
+        description="Which textures to make, such as 0-15. With a material: of those that show it, from 0 on",
+    )
     batch_each: BoolProperty(
         name="One Set per Style", default=True, description="Off: all styles that are switched on, mixed"
     )

@@ -23,6 +23,8 @@ from .console import Console
 
 HELP = "seconds for a training step, share of the machine's limit, growth of memory"
 MODULE = "bench_adaptation_worker"
+PARTIAL_PX = 256
+"""The sum of colours that a ViT-B/32 needs."""
 REFERENCE_REPEATS = 3
 """Its steps take long; two go before the timed ones."""
 
@@ -90,11 +92,12 @@ def _cases(args: argparse.Namespace, device: str):
 
 
 def partial(common: dict[str, Any], repeats: int) -> dict[str, Any]:
-    """A step of the default method at the generator's whole size, and on the partial sum that the CLIP needs."""
+    """A step of the default method at the generator's whole size, and on the partial sum that the CLIP needs, whether
+    or not it shows the CLIP the same: these weights are random."""
     rows = []
     with ExitStack() as stack:
-        whole = {"method": "auto", "train_size": common["size"]}
-        cases = {"whole": whole, "partial": {"method": "auto"}}
+        sides = {"whole": common["size"], "partial": PARTIAL_PX}
+        cases = {name: {"method": "auto", "train_size": side} for name, side in sides.items()}
         running = {
             name: stack.enter_context(worker({**common, "impl": "latent-loom", "fields": fields}, MODULE))
             for name, fields in cases.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...stylegan2.checkpoints.native import Header
@@ -59,3 +60,16 @@ def seeds_wanted(header: Header, wanted: SeedsWanted) -> list[int]:
         raise not_found("kind", wanted.kind, names, "")
     index, config = names.index(wanted.kind), header.config
     return seeds_of_kind(index, config.kinds, config.z_dim, count=wanted.count, start=wanted.start)
+
+
+def counted_seeds(header: Header, generator: str, kind: str, numbers: Sequence[int]) -> tuple[int, ...]:
+    """Of the seeds that show the kind, from 0 on, those with these numbers: 0 is the first, 1 the second.
+
+    Raises  as `seeds_wanted`, and BadRequest for a number of MOST_SEEDS or more
+    """
+    if numbers and max(numbers) >= MOST_SEEDS:
+        raise BadRequest(
+            f"With a kind, seeds count those that show it, from 0 to {MOST_SEEDS - 1}; {max(numbers)} is too far on."
+        )
+    found = seeds_wanted(header, SeedsWanted(kind=kind, generator=generator, count=max(numbers, default=0) + 1))
+    return tuple(found[number] for number in numbers)

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadRequest
+from ..errors import BadRequest, NotFound
 from . import naming, spelling
 from .batch_file import BatchFileError, read_batch_file
 from .generate import GenerateSettings
@@ -22,6 +22,7 @@ SPELLINGS = {
     "generator": spelling.text,
     "style": spelling.styles,
     "seeds": spelling.seeds,
+    "kind": spelling.text,
     "textures": spelling.names,
     "size": spelling.size,
     "tile": spelling.text,
@@ -42,6 +43,8 @@ SPELLINGS = {
     "normal": spelling.text,
     "roughness": spelling.number,
 }
+SeedsOf = Callable[[str, str, Sequence[int]], tuple[int, ...]]
+"""(generator, kind, numbers) -> of the seeds that show a kind of picture, those with these numbers, from 0 on."""
 SEVERAL = {"generators": "generator", "sizes": "size", "formats": "format", "each": "style"}
 """Keys with a list, of which an item is made once with each: `sizes = ["512x512", "1024x1024"]`."""
 SYNONYMS = {
@@ -129,8 +132,11 @@ class BatchSettings:
         return (file for texture in self.textures() for file in texture[0].files(*texture[1:]).values())
 
     @classmethod
-    def from_mapping(cls, jobs: Mapping[str, Any]) -> BatchSettings:
-        """From {"defaults": {...}, "adapt": [{...}], "items": [{...}]}. Raises BatchFileError."""
+    def from_mapping(cls, jobs: Mapping[str, Any], seeds_of: SeedsOf | None = None) -> BatchSettings:
+        """From {"defaults": {...}, "adapt": [{...}], "items": [{...}]}. Raises BatchFileError.
+
+        seeds_of  for items with a `kind`, whose seeds count those that show it; None = such items are refused
+        """
         for key in jobs:
             with _blamed(str(key)):
                 check_keys("The batch", [key], ("defaults", "adapt", "items"))
@@ -146,7 +152,7 @@ class BatchSettings:
                 )
         _check_names(adapt)
         common = _values("defaults", 1, defaults, DEFAULT_KEYS)
-        made = [one for number, item in enumerate(items, start=1) for one in _items(number, common, item)]
+        made = [one for number, item in enumerate(items, start=1) for one in _items(number, common, item, seeds_of)]
         return cls(items=tuple(made), adapt=tuple(dict(entry) for entry in adapt))
 
     @classmethod
@@ -219,7 +225,9 @@ def _numeric(text: str) -> Any:
     return text
 
 
-def _items(number: int, common: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[BatchItem]:
+def _items(
+    number: int, common: Mapping[str, Any], entry: Mapping[str, Any], seeds_of: SeedsOf | None
+) -> Iterator[BatchItem]:
     """The entry once with each combination of its lists."""
     entry = dict(entry)
     record = entry.pop("record", None)
@@ -232,9 +240,9 @@ def _items(number: int, common: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     for chosen in itertools.product(*lists.values()):
         settled = values | dict(zip(lists, chosen, strict=True))
         try:
-            yield _item(number, settled, template, record)
-        except BadRequest as error:
-            key = _at_fault(number, settled, template, str(error))
+            yield _item(number, settled, template, record, seeds_of)
+        except (BadRequest, NotFound) as error:
+            key = _at_fault(number, settled, template, str(error), seeds_of)
             at = _written(entry, key)
             table = "items" if at or not key else "defaults"
             raise BatchFileError(
@@ -242,19 +250,27 @@ def _items(number: int, common: Mapping[str, Any], entry: Mapping[str, Any]) -> 
             ) from error
 
 
-def _item(number: int, values: Mapping[str, Any], template: str | None, record: Mapping[str, Any] | None) -> BatchItem:
-    item = BatchItem(settings=_settings(dict(values)), naming=template, record=record, entry=number)
+def _item(
+    number: int,
+    values: Mapping[str, Any],
+    template: str | None,
+    record: Mapping[str, Any] | None,
+    seeds_of: SeedsOf | None,
+) -> BatchItem:
+    item = BatchItem(settings=_settings(dict(values), seeds_of), naming=template, record=record, entry=number)
     item.files(*item.settings.textures[0])  # the naming must suit it
     return item
 
 
-def _at_fault(number: int, values: Mapping[str, Any], template: str | None, said: str) -> str | None:
+def _at_fault(
+    number: int, values: Mapping[str, Any], template: str | None, said: str, seeds_of: SeedsOf | None
+) -> str | None:
     """The key without which `said` would not be; None where none alone is at fault."""
     without = [(key, {k: v for k, v in values.items() if k != key}, template) for key in values]
     for key, rest, naming_too in [*without, ("naming", values, None)]:
         try:
-            _item(number, rest, naming_too, None)
-        except BadRequest as error:
+            _item(number, rest, naming_too, None, seeds_of)
+        except (BadRequest, NotFound) as error:
             if str(error) == said:
                 continue
         return key
@@ -266,8 +282,13 @@ def _written(entry: Mapping[str, Any], key: str | None) -> str | None:
     return next((one for one in entry if key in (one, SYNONYMS.get(one), SEVERAL.get(one))), None)
 
 
-def _settings(values: dict[str, Any]) -> GenerateSettings:
+def _settings(values: dict[str, Any], seeds_of: SeedsOf | None) -> GenerateSettings:
     values["styles"] = values.pop("style", ())
+    if kind := values.pop("kind", ""):
+        if seeds_of is None:
+            raise BadRequest("Here nobody knows which seeds show which kind; give seeds alone.")
+        generator, numbers = (values.get(name, getattr(GenerateSettings, name)) for name in ("generator", "seeds"))
+        values["seeds"] = seeds_of(generator, kind, numbers)
     kept = values.pop("textures", ())
     if kept:
         values["seeds"] = kept + values.get("seeds", ())

@@ -123,6 +123,11 @@ def test_what_the_panel_sends_is_a_batch_that_the_backend_takes(tmp_path):
     assert BatchSettings.from_mapping(batch_jobs_of_styles).items[0].settings.size == (512, 256)
 
 
+def test_a_material_goes_along_where_one_is_chosen():
+    assert "kind" not in wanted().defaults()
+    assert wanted(kind="brick").defaults()["kind"] == "brick"
+
+
 def test_sets_are_remembered_in_a_file_newest_first(tmp_path):
     known = Batches(tmp_path / "own" / "batches.json")
     known.add("/a")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import AlreadyExists, BadRequest, LoomError
 from ...job import Job
+from ...models.kinds import counted_seeds
 from ..parameters import parse
 from .adaptation import AdaptRequest, adapt, partial_name
 from .context import Answer, Context, Folder, absolute
@@ -61,11 +62,14 @@ def batch(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answe
     from ...textures.batch_file import read_batch_file
     from ...textures.batch_run import run_batch
 
+    def seeds_of(generator: str, kind: str, numbers: Sequence[int]) -> tuple[int, ...]:
+        return counted_seeds(context.store.generator_header(generator), generator, kind, numbers)
+
     (asked,) = parse("batch", params, BatchRequest)
     began_s = time.monotonic()
     file = read_batch_file(asked.file) if asked.file else None
     with file.telling() if file else contextlib.nullcontext():
-        settings = BatchSettings.from_mapping(file.jobs if file else asked.jobs)
+        settings = BatchSettings.from_mapping(file.jobs if file else asked.jobs, seeds_of)
         adaptations = [
             _Adaptation(context, number, entry, resume=asked.resume)
             for number, entry in enumerate(settings.adapt, start=1)

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from latent_loom.backend.errors import BadRequest, NotFound
-from latent_loom.backend.models.kinds import SeedsWanted, kind_names, seeds_wanted
+from latent_loom.backend.models.kinds import SeedsWanted, counted_seeds, kind_names, seeds_wanted
 from latent_loom.stylegan2.checkpoints.native import read_header, save_generator
 from latent_loom.stylegan2.config import GeneratorConfig
 from latent_loom.stylegan2.latents import kind_of, z_from_seed
@@ -26,6 +26,14 @@ def test_seeds_of_a_kind_show_it_and_go_on_from_any_seed(tmp_path):
     assert kind_of(z, 3).tolist() == [1] * 6
     assert seeds == sorted(set(seeds))
     assert seeds_wanted(header, SeedsWanted(kind="brick", count=3, start=seeds[2] + 1)) == seeds[3:]
+
+
+def test_seeds_that_are_counted_are_those_of_the_kind(tmp_path):
+    header = header_of(tmp_path, 3, json.dumps(["stone", "brick", "moss"]))
+    seeds = seeds_wanted(header, SeedsWanted(kind="brick", count=5))
+    assert counted_seeds(header, "mine", "brick", (4, 0, 4)) == (seeds[4], seeds[0], seeds[4])
+    with pytest.raises(BadRequest, match="from 0 to 4095; 5000 is too far on"):
+        counted_seeds(header, "mine", "brick", (1, 5000))
 
 
 @pytest.mark.parametrize("names", [None, "no json", '["one"]', "[1, 2, 3]", '{"a": 1}'])

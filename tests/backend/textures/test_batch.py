@@ -15,6 +15,7 @@ from latent_loom.backend.errors import BadRequest, Cancelled, CannotWrite, NotFo
 from latent_loom.backend.job import Job
 from latent_loom.backend.textures import making
 from latent_loom.backend.textures.batch import BatchSettings
+from latent_loom.backend.textures.batch_file import BatchFileError
 from latent_loom.backend.textures.batch_run import run_batch
 from latent_loom.backend.textures.batch_state import read_state
 from latent_loom.backend.textures.generate import GenerateSettings, generate
@@ -264,6 +265,21 @@ def test_a_bad_batch_file_is_refused_in_a_sentence(tmp_path, text, error, senten
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(error, match=sentence):
         BatchSettings.from_file(path)
+
+
+def test_seeds_of_an_item_with_a_kind_count_those_that_show_it():
+    def seeds_of(generator, kind, numbers):
+        if kind != "brick":
+            raise NotFound("There is no kind 'brik'; did you mean 'brick'?")
+        return tuple((100 if generator == "mine" else 500) + 10 * number for number in numbers)
+
+    entry = {"generator": "mine", "kind": "brick", "seeds": "0,2", "textures": ["wall"]}
+    (item,) = BatchSettings.from_mapping({"items": [entry]}, seeds_of).items
+    assert item.settings.seeds == ("wall", 100, 120)
+    for seeds_known, kind, said in ((seeds_of, "brik", "did you mean 'brick'"), (None, "brick", "nobody knows")):
+        with pytest.raises(BatchFileError, match=said) as caught:
+            BatchSettings.from_mapping({"items": [entry | {"kind": kind}]}, seeds_known)
+        assert caught.value.key == "kind"
 
 
 def test_nothing_is_written_when_the_batch_is_refused(store, tmp_path):
