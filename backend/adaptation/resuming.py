@@ -25,7 +25,7 @@ FREE = (
     *("method", "learning_rate"),
 )
 """Settings that may differ: how long, how it is computed and shown; and two that are compared in another way."""
-ONCE = {"contrast": 0.0}
+ONCE = {"contrast": 0.0, "diversity": 0.0}
 """What a style did whose program did not know a setting, where that is not the setting's default."""
 
 

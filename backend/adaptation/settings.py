@@ -48,7 +48,7 @@ class AdaptSettings:
 
     Training
 
-    iterations        optimisation steps; "auto" = until quality no longer rises or diversity falls under its floor
+    iterations        optimisation steps; "auto" = until quality no longer rises or diversity stays under its floor
     batch             pictures a step; the in-domain loss needs at least 2
     learning_rate     of Adam; None = the method's own
     clips             CLIP models whose losses are added, by name (`clip.load_clip`), each perhaps "NAME*WEIGHT"
@@ -85,7 +85,7 @@ class AdaptSettings:
     patch: float = 0.0
     patch_size: float = PATCH_SIZE
     in_domain: float = 0.25
-    diversity: float = 0.0
+    diversity: float = 2.0
     decay: float = 0.0
     gamut: float = 1.0
     iterations: int | Literal["auto"] = "auto"
@@ -237,8 +237,8 @@ def _check_contradictions(s: AdaptSettings) -> None:
             raise BadRequest(
                 f"{name} means nothing to the method {s.method_name}; leave it out or choose {' or '.join(methods)}."
             )
-    for name, default in (("in_domain", AdaptSettings.in_domain), ("diversity", 0.0)):
-        if s.batch == 1 and getattr(s, name) not in (0, default):
+    for name in ("in_domain", "diversity"):
+        if s.batch == 1 and getattr(s, name) not in (0, getattr(AdaptSettings, name)):
             raise BadRequest(f"{name} compares the pictures of a batch, and there is one; give a batch of 2 or more.")
     if s.keep_share < 1 and s.iterations == 1:
         raise BadRequest("keep_share chooses offsets after two thirds of the steps; give 2 iterations or more.")

@@ -13,7 +13,8 @@ SNAPSHOT_EVERY = 25
 PLATEAU = 0.01
 PATIENCE = 3
 """Less rise of the direction score than PLATEAU over PATIENCE snapshots, and "auto" stops; relief comes after colour,
-and the score rests between them."""
+and the score rests between them. Diversity may be under its floor for fewer snapshots in a row: at first one colour
+covers everything, and the pictures part again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +27,10 @@ class Snapshot:
 
 
 def finished(snapshots: Sequence[Snapshot], diversity_floor: float) -> bool:
-    """Whether to stop: diversity fell under its floor, or the direction score no longer rises."""
+    """Whether to stop: diversity stays under its floor, or the direction score no longer rises."""
     if not snapshots:
         return False
-    if snapshots[-1].measures.retention < diversity_floor:
+    if len(snapshots) >= PATIENCE and all(s.measures.retention < diversity_floor for s in snapshots[-PATIENCE:]):
         return True
     if len(snapshots) < 2 * PATIENCE:
         return False

@@ -107,7 +107,7 @@ def _add_losses(parser: argparse.ArgumentParser) -> None:
         ("global-loss", "0", "the picture itself lies near the target"),
         ("patch", "0", "as directional, on random patches"),
         ("in-domain", "0.25", "pictures stay as different from one another as they were"),
-        ("diversity", "0", "all pictures together stay as varied as they were"),
+        ("diversity", "2", "all pictures together stay as varied as they were"),
         ("decay", "0", "changes stay small"),
         ("gamut", "1", "colours stay within what a picture can hold"),
     ):

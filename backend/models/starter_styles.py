@@ -41,6 +41,7 @@ class Starter:
     batch: int = 16
     learning_rate: float = 0.008
     in_domain: float = 0.5
+    diversity: float = 0.0
     seed: int = 0
 
     @property
@@ -55,6 +56,10 @@ STARTERS: dict[str, Starter] = {
         "mossy", "rusty", "snowy", "frosted", "cracked", "wet", "dusty", "burnt", "gilded", "painted", "scratched",
         "muddy",
     )
+} | {
+    name: Starter(condition=name, in_domain=0.25, iterations=350) for name in ("cracked", "scratched")
+} | {
+    "painted": Starter(condition="painted", in_domain=1.0, iterations=300),
 }  # fmt: skip
 
 

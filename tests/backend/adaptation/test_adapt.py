@@ -160,13 +160,18 @@ def snapshots(*scores: tuple[float, float]) -> list[Snapshot]:
     ]
 
 
-def test_auto_stops_at_a_plateau_or_when_diversity_falls_under_its_floor():
+def test_auto_stops_at_a_plateau_or_when_diversity_stays_under_its_floor():
     rising = [(0.1 * i, 1.0) for i in range(1, 7)]
     resting = [*rising, (0.6, 1.0), (0.605, 1.0)]
     assert not finished(snapshots(*rising), 0.8)
     assert not finished(snapshots(*resting), 0.8)
     assert finished(snapshots(*resting, (0.59, 1.0)), 0.8)
-    assert finished(snapshots((0.1, 1), (0.5, 0.7)), 0.8)
+    assert finished(snapshots((0.1, 1), (0.5, 0.7), (0.5, 0.6), (0.6, 0.7)), 0.8)
+
+
+def test_auto_waits_for_diversity_that_comes_back():
+    assert not finished(snapshots((0.5, 0.7), (0.5, 0.6)), 0.8)
+    assert not finished(snapshots((0.1, 1), (0.5, 0.7), (0.5, 0.6), (0.6, 0.9)), 0.8)
 
 
 def test_auto_goes_back_to_the_best_snapshot_that_keeps_its_diversity():

@@ -165,8 +165,9 @@ def test_a_run_that_goes_on_with_its_state_has_the_bits_of_one_that_never_stoppe
     parted = Adaptation(generator, asked, clips=[clip], judge=clip, resume=style, state=load_state(file))
     for run in (whole, parted):
         run.step()
-    assert whole.tensors.keys() == parted.tensors.keys()
-    assert all(torch.equal(t, parted.tensors[name]) for name, t in whole.tensors.items())
+    for one, other in ((whole.tensors, parted.tensors), (whole.descent.average, parted.descent.average)):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(t, other[name]) for name, t in one.items())
 
 
 @pytest.mark.parametrize("part", ["rng", "counts", "mean/", "last/"])
