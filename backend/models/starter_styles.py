@@ -16,6 +16,7 @@ from ...stylegan2.networks import Generator
 from ..adaptation.adapt import adapt
 from ..adaptation.clip import load_clip
 from ..adaptation.settings import AdaptSettings
+from ..adaptation.snapshots import between
 from ..adaptation.style import Style, blend
 from ..errors import BadRequest
 from ..job import Job, Progress
@@ -32,7 +33,7 @@ CHOSEN_BY, REPORTED_ON = 3_000_000, 4_000_000
 @dataclass(frozen=True, kw_only=True)
 class Starter:
     """One row: the condition that the judge is to see, and how the style is trained; prompts are "material" and
-    "CONDITION material", because the style is for every family."""
+    "CONDITION material", because the style is for every family. What it does at `strength` it is shipped to do at 1."""
 
     condition: str
     method: str = "lowrank"
@@ -43,10 +44,11 @@ class Starter:
     in_domain: float = 0.5
     diversity: float = 0.0
     seed: int = 0
+    strength: float = 1.0
 
     @property
     def settings(self) -> AdaptSettings:
-        chosen = {name: value for name, value in asdict(self).items() if name != "condition"}
+        chosen = {name: value for name, value in asdict(self).items() if name not in ("condition", "strength")}
         return AdaptSettings(source="material", target=f"{self.condition} material", preview_every=0, **chosen)
 
 
@@ -57,9 +59,10 @@ STARTERS: dict[str, Starter] = {
         "muddy",
     )
 } | {
-    name: Starter(condition=name, in_domain=0.25, iterations=350) for name in ("cracked", "scratched")
-} | {
+    "cracked": Starter(condition="cracked", in_domain=0.25, iterations=350, strength=1.15),
+    "scratched": Starter(condition="scratched", in_domain=0.25, iterations=350),
     "painted": Starter(condition="painted", in_domain=1.0, iterations=300),
+    "snowy": Starter(condition="snowy", batch=8, iterations=350),
 }  # fmt: skip
 
 
@@ -154,7 +157,7 @@ def train_styles(
         starter = STARTERS[name]
         if settings.iterations:
             starter = replace(starter, iterations=settings.iterations)
-        style = compact(best_snapshot(generator, name, starter, chooser, job))
+        style = compact(best_snapshot(generator, name, starter, chooser, job), starter.strength)
         style.save(out / f"{name}.safetensors")
         effect = reporter.effect(starter.condition, style)
         card[name] = effect.as_dict() | {
@@ -187,9 +190,9 @@ def best_snapshot(generator: Generator, name: str, starter: Starter, meter: Effe
     return best.style
 
 
-def compact(style: Style) -> Style:
-    """The style as it is shipped: float16, a square thumbnail, our licence."""
-    tensors = {name: tensor.half() for name, tensor in style.tensors.items()}
+def compact(style: Style, strength: float = 1.0) -> Style:
+    """The style as it is shipped: this strength of it as float16, a square thumbnail, our licence."""
+    tensors = {name: tensor.half() for name, tensor in between({}, style.tensors, strength).items()}
     thumbnail = style.thumbnail
     if thumbnail is not None:
         side = min(thumbnail.shape[:2])

@@ -72,6 +72,7 @@ def test_a_starter_style_is_kept_in_half_the_bytes():
     style = compact(make_style("mossy"))
     assert style.tensors["synthesis.b4.conv1.bias"].dtype == torch.float16 and style.info.licence == "CC0-1.0"
     assert style.deltas()["synthesis.b4.conv1.bias"].dtype == torch.float32
+    assert compact(make_style("mossy"), 1.5).tensors["synthesis.b4.conv1.bias"][0] == 1.5
 
 
 def test_merit_prefers_a_style_that_reaches_both_targets():
