@@ -14,7 +14,7 @@ from latent_loom.backend.adaptation.losses import decay_loss, patch_loss, target
 from latent_loom.backend.adaptation.presets import PRESETS, with_preset
 from latent_loom.backend.adaptation.snapshots import load_snapshots, load_state, save_snapshots
 from latent_loom.backend.adaptation.views import patches
-from latent_loom.backend.errors import BadCheckpoint, BadRequest, NotFound, OutOfMemory
+from latent_loom.backend.errors import BadCheckpoint, BadRequest, NonFinite, NotFound, OutOfMemory
 from latent_loom.backend.job import Job
 
 from .conftest import make_clip, make_generator
@@ -230,6 +230,13 @@ def test_training_sees_sums_of_colours_where_they_show_the_clip_what_it_would_se
     assert any("b128" in name for name in run.tensors) == (side == 128)
     assert run.subject.pair(run.draw(), run.tensors)[1].shape[-1] == side
     assert run._fixed_source.shape[-1] == 128  # measured whole all the same
+
+
+def test_a_generator_that_makes_no_colours_is_refused_in_a_sentence_whatever_its_size(clip):
+    generator = make_generator(resolution=128, channels=(6, 6, 6, 6, 4, 4))
+    generator.synthesis.b4.torgb.bias.data.fill_(float("nan"))
+    with pytest.raises(NonFinite):
+        begun(generator, clip)
 
 
 def test_a_generator_without_places_is_trained_on_small_textures_that_repeat(clip):
