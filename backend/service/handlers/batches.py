@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import AlreadyExists, BadRequest, LoomError
 from ...job import Job
-from ...models.kinds import counted_seeds
 from ..parameters import parse
 from .adaptation import AdaptRequest, adapt, partial_name
 from .context import Answer, Context, Folder, absolute
@@ -58,6 +57,7 @@ class BatchRequest(Folder):
 
 
 def batch(context: Context, params: Mapping, arrays: Mapping, job: Job) -> Answer:
+    from ...models.kinds import counted_seeds
     from ...textures.batch import BatchSettings
     from ...textures.batch_file import read_batch_file
     from ...textures.batch_run import run_batch
