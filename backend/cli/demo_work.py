@@ -22,6 +22,8 @@ PROMPTS = {  # style: source, target
     "gilded": ("stone", "gilded stone"),
     "frosted": ("stone", "frosted stone"),
 }
+STARTERS = ("rusty", "dusty", "snowy")
+"""Styles that come with the built-in generator; the batch shows them too."""
 SHEET_SEEDS = (1, 4, 5, 12, 13, 59)
 TEXTURE_SEEDS, TEXTURE_PX = (1, 2, 4), 512
 MAPS = ["color", "height", "normal", "roughness", "ao", "orm"]
@@ -206,11 +208,12 @@ class Work:
             part["said"] = f"{len(files)} frames in {folder}; {preview}"
 
     def export_batch(self) -> None:
-        """A set of textures from a batch file, with its manifest."""
+        """A set of textures from a batch file, with its manifest: of the new styles, and of some that came along."""
         folder = self.out / "batch"
         folder.mkdir(exist_ok=True)
+        styles = [*PROMPTS, *(STARTERS if self.generator == "builtin" else ())]
         jobs = folder / "jobs.toml"
-        jobs.write_text(batch_file(self.generator, list(PROMPTS)), encoding="utf-8")
+        jobs.write_text(batch_file(self.generator, styles), encoding="utf-8")
         with self.report.part("batch export") as part:
             value = self.ask("batch", "batch", {"file": str(jobs), "out": str(folder / "set")}).value
             part["said"] = f"{value['written']} files in {value['out']}; {value['manifest']}"
