@@ -129,6 +129,13 @@ class Clip:
             self._texts[key] = self.embed_texts(texts)
         return self._texts[key]
 
+    def embed_class(self, prompt: str) -> Tensor:
+        """The prompt as a class to tell pictures by: [D], unit, the mean over the templates.
+
+        Source  Radford et al. 2021, section 3.1.4
+        """
+        return unit(self.embed_prompt(prompt).mean(0))
+
     @property
     def part_templates(self) -> tuple[str, ...]:
         """Wordings for parts of things; a CLIP of few words has none beside its ordinary ones."""

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .clip import Clip, unit
+from .clip import Clip
 from .settings import AdaptSettings
 
 
@@ -87,5 +87,5 @@ def _written_for(text: str, source: str, kind: str) -> str | None:
 
 
 def _embedded(clip: Clip, texts: Sequence[str]) -> Tensor:
-    """[len(texts), D], unit: each the mean over the templates."""
-    return unit(torch.stack([clip.embed_prompt(text).mean(0) for text in texts]))
+    """[len(texts), D], unit."""
+    return torch.stack([clip.embed_class(text) for text in texts])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..adaptation.clip import Clip
@@ -17,18 +16,15 @@ class ZeroShot:
     """P(condition, family | picture) by a CLIP that knows our words: a softmax over all 13 x 17 prompts, at the CLIP's
     own temperature. Condition 0 is no condition; condition k is CONDITION_NAMES[k - 1].
 
-    Source  Radford et al. 2021, section 3.1.2; a prompt's embedding is the mean over the templates (section 3.1.4)
+    Source  Radford et al. 2021, section 3.1.2
     """
 
     def __init__(self, clip: Clip) -> None:
         self.clip = clip
         families = [FAMILY_WORDS.get(name, (name,))[0] for name in FAMILY_NAMES]
         prompts = [families] + [[f"{condition} {family}" for family in families] for condition in CONDITION_NAMES]
-        self._texts = torch.stack([torch.stack([self._embed(p) for p in row]) for row in prompts]).detach()
-        self._scale = clip.model.logit_scale.detach().exp().clamp(max=LARGEST_SCALE)
-
-    def _embed(self, prompt: str) -> Tensor:
-        return F.normalize(self.clip.embed_prompt(prompt).mean(0), dim=0)
+        self._texts = torch.stack([torch.stack([clip.embed_class(p) for p in row]) for row in prompts])
+        self._scale = min(clip.temperature, LARGEST_SCALE)
 
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:

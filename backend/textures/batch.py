@@ -284,12 +284,13 @@ def _written(entry: Mapping[str, Any], key: str | None) -> str | None:
 
 def _settings(values: dict[str, Any], seeds_of: SeedsOf | None) -> GenerateSettings:
     values["styles"] = values.pop("style", ())
-    if kind := values.pop("kind", ""):
+    kept = values.pop("textures", ())
+    kind = values.pop("kind", "")
+    if kind and ("seeds" in values or not kept):  # kept textures alone ask for no seeds
         if seeds_of is None:
             raise BadRequest("Here nobody knows which seeds show which kind; give seeds alone.")
         generator, numbers = (values.get(name, getattr(GenerateSettings, name)) for name in ("generator", "seeds"))
         values["seeds"] = seeds_of(generator, kind, numbers)
-    kept = values.pop("textures", ())
     if kept:
         values["seeds"] = kept + values.get("seeds", ())
     return GenerateSettings(**values)

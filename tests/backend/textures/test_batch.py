@@ -276,6 +276,9 @@ def test_seeds_of_an_item_with_a_kind_count_those_that_show_it():
     entry = {"generator": "mine", "kind": "brick", "seeds": "0,2", "textures": ["wall"]}
     (item,) = BatchSettings.from_mapping({"items": [entry]}, seeds_of).items
     assert item.settings.seeds == ("wall", 100, 120)
+    jobs = {"defaults": {"kind": "brick"}, "items": [{"name": "a", "textures": ["wall"]}, {"name": "b"}]}
+    kept, first = BatchSettings.from_mapping(jobs, seeds_of).items
+    assert (kept.settings.seeds, first.settings.seeds) == (("wall",), (500,))
     for seeds_known, kind, said in ((seeds_of, "brik", "did you mean 'brick'"), (None, "brick", "nobody knows")):
         with pytest.raises(BatchFileError, match=said) as caught:
             BatchSettings.from_mapping({"items": [entry | {"kind": kind}]}, seeds_known)
