@@ -15,7 +15,7 @@ import torch
 from latent_loom.backend.models.store import Store
 from latent_loom.backend.textures.batch_state import read_state
 from latent_loom.protocol import connection_file, errors, limits
-from latent_loom.protocol.client import Client, Connected, Finished, Lost
+from latent_loom.protocol.client import Client, Connected, Finished, Lost, Ponged
 
 from .conftest import prepared, small_generator
 
@@ -188,11 +188,12 @@ STEPS = {"source": "steps", "iterations": 40, "rest_s": 0.1, **FAKE}
 
 
 def until_end(client, id):
+    """What is told about the connection and about `id`, whose end comes last: a pong may follow in the same poll."""
     events = []
     deadline = time.monotonic() + WAIT_S
     while not any(getattr(e, "id", None) == id and (hasattr(e, "value") or hasattr(e, "error")) for e in events):
         assert time.monotonic() < deadline
-        events += client.poll(0.1)
+        events += [event for event in client.poll(0.1) if not isinstance(event, Ponged)]
     return events
 
 
