@@ -126,10 +126,45 @@ class Given(SimpleNamespace):
         self.tag()
         bpy.ops.wm.redraw_timer(type="DRAW_WIN_SWAP", iterations=1)
         yield 0.7
+        yield from self._ask({"name": name, "box": box(what), "jpeg": what == "VIEW"}, limit_s)
+
+    def hand(self, *words: object, limit_s: float = 60.0):
+        """What a hand does with the mouse and the keys, in the words of xdotool."""
+        yield from self._ask({"hand": [str(word) for word in words]}, limit_s)
+
+    def _ask(self, what: dict, limit_s: float):
+        """Something that only run.py can do, from outside; until it is done."""
         ask = Path(self.out) / "ask.json"
-        ask.with_suffix(".part").write_text(json.dumps({"name": name, "box": box(what), "jpeg": what == "VIEW"}))
+        ask.with_suffix(".part").write_text(json.dumps(what))
         ask.with_suffix(".part").rename(ask)
         yield from until(lambda: not ask.exists(), limit_s)
+
+    def find(self, data_path: str):
+        """The pointer onto the button of this property in our sidebar; gives its place on the screen.
+
+        Blender tells no script where a button stands. So it goes down the sidebar, and asks what is under it.
+        """
+        left, top, right, bottom = box("")
+        x, seen = round(left + 0.7 * (right - left)), set()
+        for y in range(top + 8, bottom - 8, 8):
+            yield from self.hand("mousemove", "--window", "%1", x, y)
+            yield 0.05
+            seen.add(under := self._under_pointer())
+            if under.endswith(data_path):
+                return x, y
+        yield from self.picture("lost")
+        raise AssertionError(f"no button of {data_path} in sight; there were {sorted(seen)}")
+
+    @staticmethod
+    def _under_pointer() -> str:
+        window = bpy.context.window_manager.windows[0]
+        area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+        region = next(region for region in area.regions if region.type == "UI")
+        bpy.context.window_manager.clipboard = ""
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            if bpy.ops.ui.copy_data_path_button.poll():
+                bpy.ops.ui.copy_data_path_button(full_path=True)
+        return bpy.context.window_manager.clipboard
 
     def flat_scene(self, scene) -> None:
         """A plane that fills the camera, drawn as its texture alone."""

@@ -4,7 +4,8 @@
     killed    kill -9 of Blender: its backend goes, a set that outlives it is finished (killed.py)
     pictures  the pictures of docs/guide.md (pictures.py), into --pictures
 
-Needs a display ($DISPLAY) with nothing on it but this, and ImageMagick's `import`. BLENDER may be several words. Where
+Needs a display ($DISPLAY) with nothing on it but this, ImageMagick's `import` and
+xdotool. BLENDER may be several words. Where
 Blender sees other paths than we do, --folder must be one that both see, and --backend what starts the backend there.
 Ends with 1 if anything failed; says what each trial came to, as JSON.
 """
@@ -81,7 +82,7 @@ def run(what: str, args: argparse.Namespace, folder: Path) -> dict[str, dict]:
     while blender.poll() is None:
         if time.monotonic() > limit or any(facts.get("result") == "kill me" for facts in told_in(folder).values()):
             blender.send_signal(signal.SIGKILL)
-        take_picture(folder, args.pictures or folder)
+        do_what_is_asked(folder, args.pictures or folder)
         time.sleep(0.1)
     told = told_in(folder)
     pids = [facts["backend"] for facts in told.values() if "backend" in facts]
@@ -128,13 +129,21 @@ def finished(state: Path) -> str:
     return "running"
 
 
-def take_picture(folder: Path, into: Path) -> None:
-    """The picture that is asked for, if one is: of the display, cut, with few colours."""
+def do_what_is_asked(folder: Path, into: Path) -> None:
+    """What a script inside Blender cannot: move the mouse, or take a picture that is not black."""
     ask = folder / "ask.json"
     if not ask.is_file():
         return
     asked = json.loads(ask.read_text())
-    whole = folder / "whole.png"
+    if "hand" in asked:
+        subprocess.run(["xdotool", "search", "--onlyvisible", "--class", "blender", *asked["hand"]], check=True)
+    else:
+        take_picture(folder / "whole.png", asked, into)
+    ask.unlink()
+
+
+def take_picture(whole: Path, asked: dict, into: Path) -> None:
+    """A picture of the display, cut, with few colours."""
     subprocess.run(["import", "-window", "root", str(whole)], check=True)
     into.mkdir(parents=True, exist_ok=True)
     with Image.open(whole) as picture:
@@ -143,7 +152,6 @@ def take_picture(folder: Path, into: Path) -> None:
             cut.save(into / f"{asked['name']}.jpg", quality=82, optimize=True)
         else:
             cut.quantize(COLOURS, dither=Image.Dither.NONE).save(into / f"{asked['name']}.png", optimize=True)
-    ask.unlink()
 
 
 def trimmed(picture: Image.Image) -> Image.Image:

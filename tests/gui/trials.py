@@ -79,21 +79,53 @@ def sliders_dragged():
     with given.in_view():
         bpy.ops.loom.live_start(apply_to="NEW")
     live = part("live")
-    yield from until(lambda: bpy.context.scene.session_uid in live._shown, 120)
+    yield from until(_shows_what_is_asked, 120)
     steps = given.time_steps()
     shown = given.count(live, "_show")
     for move in range(100):
         loom.styles[0].strength = (move + 1) / 100
         given.tag()
         yield 0.03
-    wanted = live.key_of(live.asked_params(loom, full=False))
-    yield from until(lambda: live._shown.get(bpy.context.scene.session_uid) == wanted, 60)
+    yield from until(_shows_what_is_asked, 60)
     assert not session().hurried and session().trouble is None
     steps_ms = 1000 * np.asarray(steps())
     pictures = shown()
     assert pictures > 20, f"{pictures} pictures for 100 moves"
     given.note(moves=100, pictures=pictures, step_ms_p99=round(float(np.percentile(steps_ms, 99)), 1))
     bpy.ops.loom.live_stop()
+
+
+def a_slider_dragged_by_the_mouse():
+    """What a hand does: press on the slider, move, let go. The texture follows; one undo takes the drag back."""
+    loom, live = bpy.context.scene.loom, part("live")
+    loom.mix_style(session().styles[0]["name"], 0.0)
+    with given.in_view():
+        bpy.ops.loom.live_start(apply_to="NEW")
+    yield from until(_shows_what_is_asked, 120)
+    given.show(("Styles",))
+    yield 0.5
+    x, y = yield from given.find(".styles[0].strength")
+    bpy.ops.ed.undo_push(message="before the drag")
+    shown, steps = given.count(live, "_show"), given.time_steps()
+    moves = [word for _ in range(40) for word in ("mousemove_relative", 1, 0, "sleep", 0.05)]
+    yield from given.hand("mousemove", "--window", "%1", x, y, "mousedown", 1, *moves, "mouseup", 1)
+    yield from until(_shows_what_is_asked, 60)
+    strength, pictures, steps_ms = loom.styles[0].strength, shown(), 1000 * np.asarray(steps())
+    given.note(strength=round(strength, 2), pictures=pictures)
+    given.note(step_ms_p99=round(float(np.percentile(steps_ms, 99)), 1))
+    assert strength > 0.1 and pictures > 5, (strength, pictures)
+    with given.in_view():
+        bpy.ops.ed.undo()
+    yield 0.1
+    assert bpy.context.scene.loom.styles[0].strength == 0.0
+    yield from until(_shows_what_is_asked, 60)
+    given.show(())
+    bpy.ops.loom.live_stop()
+
+
+def _shows_what_is_asked() -> bool:
+    live, scene = part("live"), bpy.context.scene
+    return live._shown.get(scene.session_uid) == live.key_of(live.asked_params(scene.loom, full=False))
 
 
 def cancel_pressed_fifty_times():
