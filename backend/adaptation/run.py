@@ -10,8 +10,8 @@ Source  Gal et al. 2021
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from ..errors import NO_COLOURS, BadRequest, NonFinite
 from .aims import Pictures, find_aim
 from .clip import Clip, check_prompt, load_clip
 from .descent import Descent, damaged
-from .faithful import faithful_px
+from .faithful import faithful_px, smallest_px
 from .gradients import Gradients
 from .measures import measure
 from .methods import METHODS, make_tensors, whole_layers
@@ -77,11 +77,16 @@ class Adaptation:
                 check_prompt(clip, prompt)
         pictures = Pictures.read(settings, device)
         self.subject = self._subject()
+        self._fixed = self.subject.fixed(MEASURED_LATENTS)
         self.need, checkpointing = plan(self.subject, settings, self.clips)
+        if self._may_be_small(self.subject):
+            train_px, self._fixed_source = faithful_px(self.subject, self.clips, self._batches(self._fixed))
+            self.subject = self._of_stylegan2(train_px)
+            self.need, checkpointing = plan(self.subject, settings, self.clips)
+        else:
+            self._fixed_source = self._pictures(None, self._fixed)
         if isinstance(self.subject, StyleGAN2Subject):
             self.subject.checkpointing = checkpointing
-        self._fixed = self.subject.fixed(MEASURED_LATENTS)
-        self._fixed_source = self._pictures(None, self._fixed)
         if not self._fixed_source.isfinite().all():
             raise NonFinite(NO_COLOURS)
         aims = {c.name: find_aim(c, settings, pictures, self._fixed_source) for c in [*self.clips, self.judge]}
@@ -104,19 +109,25 @@ class Adaptation:
             self._restore(state)
 
     def _subject(self) -> Subject:
-        """The generator as a subject; one of StyleGAN2 is trained on pictures that are no larger than they must be."""
+        """The generator as a subject; one of StyleGAN2 that may be trained on smaller pictures, on the smallest."""
         s = self.settings
-        if not isinstance(self.generator, Generator):
-            if s.train_size or s.tile or s.checkpointing or s.class_index is not None:
-                raise BadRequest(
-                    "train_size, tile, checkpointing and class_index are for StyleGAN2 generators; leave them out."
-                )
-            return self.generator
-        whole = StyleGAN2Subject(self.generator, tile=s.tile, train_px=s.train_size, class_index=s.class_index)
-        if s.train_size or whole.repeats > 1:
-            return whole
-        train_px = faithful_px(whole, self.clips)
+        if isinstance(self.generator, Generator):
+            whole = self._of_stylegan2(s.train_size)
+            small = smallest_px(self.generator.config, self.clips)
+            return self._of_stylegan2(small) if self._may_be_small(whole) else whole
+        if s.train_size or s.tile or s.checkpointing or s.class_index is not None:
+            raise BadRequest(
+                "train_size, tile, checkpointing and class_index are for StyleGAN2 generators; leave them out."
+            )
+        return self.generator
+
+    def _of_stylegan2(self, train_px: int | None) -> StyleGAN2Subject:
+        s = self.settings
         return StyleGAN2Subject(self.generator, tile=s.tile, train_px=train_px, class_index=s.class_index)
+
+    def _may_be_small(self, subject: Subject) -> TypeGuard[StyleGAN2Subject]:
+        """Whether it is ours to say on sums of colours up to where it is trained (`faithful`)."""
+        return isinstance(subject, StyleGAN2Subject) and not self.settings.train_size and subject.repeats == 1
 
     def _default_judge(self) -> Clip:
         """An encoder that does not train the style, where there is one that knows the prompts' words."""
@@ -169,10 +180,13 @@ class Adaptation:
 
     @torch.no_grad()
     def _pictures(self, tensors: dict[str, Tensor] | None, drawn: Any) -> Tensor:
-        """The source's pictures (None), or those of given tensors; no gradient; a batch at a time, for memory."""
+        """The source's pictures (None), or those of given tensors; no gradient."""
+        return torch.cat([self.subject.pictures(part, tensors) for part in self._batches(drawn)])
+
+    def _batches(self, drawn: Any) -> Iterator[Any]:
+        """The measured latents, as many at a time as are trained on, for memory."""
         count, step = MEASURED_LATENTS, self.settings.batch
-        parts = (self.subject.some(drawn, slice(i, min(i + step, count))) for i in range(0, count, step))
-        return torch.cat([self.subject.pictures(part, tensors) for part in parts])
+        return (self.subject.some(drawn, slice(i, min(i + step, count))) for i in range(0, count, step))
 
     def draw(self) -> Any:
         """One batch of random inputs: drawn once, shown to both generators."""

@@ -264,8 +264,10 @@ def test_a_size_that_the_generator_does_not_pass_through_is_refused(generator, c
         begun(generator, clip, train_size=24)
 
 
-def test_a_generator_too_large_for_the_memory_is_refused_with_advice_before_any_work(generator, clip, monkeypatch):
+def test_a_generator_too_large_for_the_memory_is_refused_with_advice_before_any_work(clip, monkeypatch):
+    generator = make_generator(resolution=128, channels=(6, 6, 6, 6, 4, 4))  # asked how small its pictures may be
     monkeypatch.setattr(predict, "free_bytes", lambda device: 2**16)
+    monkeypatch.setattr(generator.synthesis, "forward", lambda *_, **__: pytest.fail("a picture was made"))
     with pytest.raises(OutOfMemory, match=r"needs about .* MiB.*--batch"):
         begun(generator, clip)
 
