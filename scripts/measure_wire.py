@@ -5,19 +5,26 @@
 small   1,000 `status` requests of each client, 16 under way; the echo gets the same frames
 image   pictures of 4 MiB to the backend and back, 2 under way; the echo gets the same frames
 
-Both ends of both pairs are processes or threads of the same machine, so each rate counts sending and receiving. The
-two take turns, and the median of the rounds counts, since other work on the machine falls on both. Where there
-is much of that, the processor's time of a message, of both ends together, still tells what it costs (Linux).
+All ends are processes or threads of the same machine, so each rate counts sending and receiving. They take turns, and
+the median of the rounds counts, since other work on the machine falls on all. Where there is much of that, the
+processor's time of a message, of both ends together, still tells what it costs (Linux).
+
+Beside the bare echo stands the least that a service in Python can be: a loop that polls, reads the header and hands
+the message to one worker thread, which gives it back. What is lost from there on is our own protocol's.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
+import functools
 import json
 import multiprocessing
 import os
+import queue
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +32,13 @@ from typing import Any
 
 import numpy as np
 import zmq
-from latent_loom.protocol import messages
+from latent_loom.backend.service.outbox import Wakeup
+from latent_loom.protocol import messages, transport
 from latent_loom.protocol.client import Client, Failed, Finished
 from service_process import ServiceProcess
 
 SMALL_UNDER_WAY, IMAGES_UNDER_WAY = 16, 2
+WHO = ("echo", "least", "ours")
 IMAGE = np.random.default_rng(0).integers(0, 256, (1024, 1024, 4), np.uint8)
 
 
@@ -46,6 +55,38 @@ def serve_echo(port: Any) -> None:
     context.destroy(linger=0)
 
 
+def serve_least(port: Any) -> None:
+    """The same with a loop that waits for two things, a decoded header, and a worker thread that does nothing."""
+    router = zmq.Context().socket(zmq.ROUTER)
+    port.send(router.bind_to_random_port("tcp://127.0.0.1"))
+    waiting: queue.SimpleQueue[list[zmq.Frame]] = queue.SimpleQueue()
+    done: collections.deque[list[zmq.Frame]] = collections.deque()
+    bell = Wakeup()
+
+    def work() -> None:
+        while True:
+            done.append(waiting.get())
+            bell.ring()
+
+    threading.Thread(target=work, daemon=True).start()
+    poller = zmq.Poller()
+    poller.register(router, zmq.POLLIN)
+    poller.register(bell.reader, zmq.POLLIN)
+    while True:
+        for ready, _ in poller.poll():
+            if ready is not router:
+                bell.clear()
+                while done:
+                    transport.send(router, done.popleft())
+                continue
+            while (parts := transport.receive(router)) is not None:
+                if len(parts) == 2:
+                    return  # the end
+                frames = transport.contents(parts)
+                messages.decode(frames[1:], sender="client")
+                waiting.put(frames)
+
+
 def processor_s(pid: int) -> float:
     """Time that the process had a processor, all its threads together; 0 where the system does not tell."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
@@ -53,9 +94,11 @@ def processor_s(pid: int) -> float:
 
 
 class Echo:
-    def __init__(self) -> None:
+    """A process that gives back what it is sent."""
+
+    def __init__(self, serve: Callable[[Any], None]) -> None:
         here, there = multiprocessing.Pipe()
-        self._process = multiprocessing.Process(target=serve_echo, args=(there,), daemon=True)
+        self._process = multiprocessing.Process(target=serve, args=(there,), daemon=True)
         self._process.start()
         self.pid = self._process.pid
         self.address = f"tcp://127.0.0.1:{here.recv()}"
@@ -115,48 +158,51 @@ def rate_of_service(
 
 
 def measure(clients: int, requests: int, images: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Of each kind of message: the median rates a second ("echo", "least", "ours"), the share of the echo's rate that
+    the others reach, its range over the rounds, and the processor's milliseconds of a message."""
     small = [bytes(frame) for frame in messages.encode(messages.Request(type="status", id=1))]
     large = [bytes(f) for f in messages.encode(messages.Request(type="project", id=1, arrays={"picture": IMAGE}))]
-    rates: dict[str, dict[str, list[float]]] = {"small": {"echo": [], "ours": []}, "image": {"echo": [], "ours": []}}
-    costs: dict[str, dict[str, list[float]]] = {"small": {"echo": [], "ours": []}, "image": {"echo": [], "ours": []}}
+    picture = {"picture": IMAGE}
+    rates: dict[str, dict[str, list[float]]] = {kind: {who: [] for who in WHO} for kind in ("small", "image")}
+    costs: dict[str, dict[str, list[float]]] = {kind: {who: [] for who in WHO} for kind in ("small", "image")}
 
     def note(kind: str, who: str, count: int, pid: int, run: Callable[[], float]) -> None:
         before_s = processor_s(pid) + processor_s(os.getpid())
         rates[kind][who].append(run())
         costs[kind][who].append(1000 * (processor_s(pid) + processor_s(os.getpid()) - before_s) / count)
 
-    echo = Echo()
+    echoes = {"echo": Echo(serve_echo), "least": Echo(serve_least)}
+    sockets = {who: [echo.socket() for _ in range(clients)] for who, echo in echoes.items()}
     with ServiceProcess(program=("scripts/echo_service.py",)) as backend:
         ours = [backend.client(f"client-{n}") for n in range(clients)]
-        theirs = [echo.socket() for _ in range(clients)]
-        rate_of_echo(theirs[:1], large, 2, 1)  # both warm
-        rate_of_service(ours[:1], "project", {}, {"picture": IMAGE}, 2, 1)
+        pids = {who: echo.pid for who, echo in echoes.items()} | {"ours": backend.process.pid}
+
+        def rate(kind: str, who: str, n: int, count: int) -> float:
+            under_way = SMALL_UNDER_WAY if kind == "small" else IMAGES_UNDER_WAY
+            if who == "ours":
+                type, arrays = ("status", {}) if kind == "small" else ("project", picture)
+                return rate_of_service(ours[:n], type, {}, arrays, count, under_way)
+            return rate_of_echo(sockets[who][:n], small if kind == "small" else large, count, under_way)
+
+        for who in WHO:
+            rate("image", who, 1, 2)  # all warm
         for _ in range(rounds):
-            each = requests // rounds
-            pid, all_of_them = backend.process.pid, each * clients
-            note("small", "echo", all_of_them, echo.pid, lambda n=each: rate_of_echo(theirs, small, n, SMALL_UNDER_WAY))
-            note("small", "ours", all_of_them, pid,
-                 lambda n=each: rate_of_service(ours, "status", {}, {}, n, SMALL_UNDER_WAY))  # fmt: skip
-            each = images // rounds
-            note("image", "echo", each, echo.pid, lambda n=each: rate_of_echo(theirs[:1], large, n, IMAGES_UNDER_WAY))
-            note("image", "ours", each, pid,
-                 lambda n=each: rate_of_service(
-                     ours[:1], "project", {}, {"picture": IMAGE}, n, IMAGES_UNDER_WAY))  # fmt: skip
+            for kind, n, count in (("small", clients, requests // rounds), ("image", 1, images // rounds)):
+                for who in WHO:
+                    note(kind, who, n * count, pids[who], functools.partial(rate, kind, who, n, count))
         for client in ours:
             client.close()
-    echo.close()
-    found = {}
-    for kind, both in rates.items():
-        medians = {who: statistics.median(each) for who, each in both.items()}
-        shares = [a / b for a, b in zip(both["ours"], both["echo"], strict=True)]
-        found[kind] = {
-            **medians,
-            "share": statistics.median(shares),
-            "share_min": min(shares),
-            "share_max": max(shares),
-            **{f"{who}_processor_ms": statistics.median(each) for who, each in costs[kind].items()},
-        }
-    return found
+    for echo in echoes.values():
+        echo.close()
+    return {kind: _summary(rates[kind], costs[kind]) for kind in rates}
+
+
+def _summary(rates: dict[str, list[float]], costs: dict[str, list[float]]) -> dict[str, float]:
+    found = {who: statistics.median(each) for who, each in rates.items()}
+    for who in WHO[1:]:
+        shares = [a / b for a, b in zip(rates[who], rates["echo"], strict=True)]
+        found |= {f"{who}_share": statistics.median(shares), f"{who}_min": min(shares), f"{who}_max": max(shares)}
+    return found | {f"{who}_processor_ms": statistics.median(each) for who, each in costs.items()}
 
 
 def main() -> int:
@@ -171,12 +217,13 @@ def main() -> int:
     if args.json:
         print(json.dumps(found))
         return 0
-    print(f"{'':8}{'echo/s':>10}{'ours/s':>10}{'share':>8}   {'of single rounds':18}processor's ms: echo, ours, share")
+    print(f"{'':8}{'':7}{'a second':>9}  {'of the echo':11}  {'single rounds':14}processor's ms")
     for kind, row in found.items():
-        told = f"{row['share_min']:.2f} to {row['share_max']:.2f}"
-        echo_ms, ours_ms = row["echo_processor_ms"], row["ours_processor_ms"]
-        cost = f"{echo_ms:.2f} {ours_ms:.2f} {echo_ms / max(ours_ms, 1e-9):.2f}"
-        print(f"{kind:8}{row['echo']:>10.0f}{row['ours']:>10.0f}{row['share']:>8.2f}   {told:18}{cost}")
+        for who in WHO:
+            share = f"{row[f'{who}_share']:.2f}" if who != "echo" else ""
+            rounds = f"{row[f'{who}_min']:.2f} to {row[f'{who}_max']:.2f}" if who != "echo" else ""
+            cost = f"{row[f'{who}_processor_ms']:.2f}"
+            print(f"{kind:8}{who:7}{row[who]:>9.0f}  {share:11}  {rounds:14}{cost}")
     return 0
 
 

@@ -23,6 +23,7 @@ from .inputs import SynthesisInputs, conv_sizes
 from .latents import truncate
 from .ops.activation import GAIN, finish, leaky_relu
 from .ops.low_rank import LowRank
+from .ops.few_columns import few_columns
 from .ops.modulation import convolve, demodulation, modulated_convolve
 from .ops.padding import wrap, zero_padding
 from .ops.resample import normalise_taps, phases, upsample
@@ -186,7 +187,7 @@ class ToRGB(nn.Module):
         kernels = self.weight[None, :, :, 0, 0] * s[:, None, :]
         n, c, height, width = x.shape
         pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, c)
-        rgb = (pixels @ kernels.transpose(1, 2)).transpose(1, 2).reshape(n, -1, height, width)
+        rgb = few_columns(pixels, kernels).transpose(1, 2).reshape(n, -1, height, width)
         rgb = rgb.contiguous() + self.bias[:, None, None]
         return rgb if self.clamp is None else rgb.clamp(-self.clamp, self.clamp)
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.grad import conv2d_input, conv2d_weight
 
 from .modulation import convolve, convolve_backward
 from .padding import wrap, zero_padding
@@ -59,8 +59,9 @@ def thin_gradients(
     g: Tensor, scaled: Tensor, up: Tensor, down: Tensor, up_taps: tuple[float, ...] | None, tile: str
 ) -> tuple[Tensor, Tensor]:
     """Gradients of B and A from g, that of the convolution's result; `scaled` is its input."""
-    outer, padding = up[:, :, None, None], zero_padding(tile)  # B as a 1x1 convolution
+    padding = zero_padding(tile)
     thin = convolve(scaled, down, up_taps, padding)
-    d_up = conv2d_weight(thin, outer.shape, g)[:, :, 0, 0]
-    g_thin = conv2d_input(thin.shape, outer, g)
+    # the operand with few rows first: libraries take several times as long for the same product the other way round
+    d_up = torch.bmm(thin.flatten(2), g.flatten(2).transpose(1, 2)).sum(0).t()
+    g_thin = F.conv2d(g, up.t()[:, :, None, None])
     return d_up, convolve_backward(g_thin, scaled, down, up_taps, padding, (False, True))[1]

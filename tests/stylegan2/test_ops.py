@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from latent_loom.stylegan2.ops.activation import finish
+from latent_loom.stylegan2.ops.few_columns import few_columns
 from latent_loom.stylegan2.ops.modulation import demodulation, modulated_convolve
 from latent_loom.stylegan2.ops.padding import pad
 from latent_loom.stylegan2.ops.resample import normalise_taps, upsample
@@ -114,3 +115,15 @@ def test_gradients_of_up_convolution_of_first_and_second_order_are_those_of_the_
     inputs = (x.requires_grad_(), weight.requires_grad_())
     assert torch.autograd.gradcheck(lambda x, w: up_convolve(x, w, LOPSIDED, tile), inputs)
     assert torch.autograd.gradgradcheck(lambda x, w: up_convolve(x, w, LOPSIDED, tile), inputs)
+
+
+# ---- products
+
+
+def test_a_product_with_few_columns_has_the_gradients_of_one_once_and_twice():
+    rng = torch.Generator().manual_seed(0)
+    rows, columns = (torch.randn(2, n, 4, generator=rng, dtype=torch.float64).requires_grad_() for n in (5, 3))
+    assert torch.equal(few_columns(rows, columns), rows @ columns.transpose(1, 2))
+    assert torch.autograd.gradcheck(few_columns, (rows, columns))
+    assert torch.autograd.gradgradcheck(few_columns, (rows, columns))
+    assert torch.autograd.gradcheck(lambda own: few_columns(rows.detach(), own), columns)
