@@ -103,7 +103,9 @@ def install(options: argparse.Namespace) -> dict[str, Any]:
 
 def prepare(options: argparse.Namespace) -> None:
     chosen = bpy.context.preferences.addons[PACKAGE].preferences
-    chosen.mode, chosen.command, chosen.output_folder = "OWN", options.command, str(options.work)
+    # the backend runs in a folder of its own
+    command = str(Path(options.command).absolute()) if Path(options.command).is_file() else options.command
+    chosen.mode, chosen.command, chosen.output_folder = "OWN", command, str(options.work)
     if options.connect:
         chosen.mode, chosen.connection_file = "CONNECT", str(options.connect)
     chosen.data_folder = str(options.work / "data")
@@ -147,6 +149,8 @@ def work(options: argparse.Namespace, ticks: Watch, draws: Watch, told: dict[str
     session = part("runtime").session()
     part("pump").open_backend()
     while not (session.connected and session.generators):
+        if session.trouble is not None:
+            raise RuntimeError(session.trouble.sentence)
         yield
     waits = time.monotonic()
     while not bpy.app.background and not draws.calls:

@@ -22,8 +22,8 @@ from .errors import ShapeError
 from .inputs import SynthesisInputs, conv_sizes
 from .latents import truncate
 from .ops.activation import GAIN, finish, leaky_relu
-from .ops.low_rank import LowRank
 from .ops.few_columns import few_columns
+from .ops.low_rank import LowRank
 from .ops.modulation import convolve, demodulation, modulated_convolve
 from .ops.padding import wrap, zero_padding
 from .ops.resample import normalise_taps, phases, upsample

@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--backend", default=sys.executable, help="what runs the backend (the preference Command)")
     parser.add_argument("--zip", type=Path, required=True, help="the add-on that build_addon.py made")
     parser.add_argument("--folder", type=Path, help="where all of it is written (default: a temporary one)")
-    parser.add_argument("--data", type=Path, help="the backend's data folder (default: one in FOLDER)")
+    parser.add_argument("--data", type=Path, help="the backend's data folder (default: a new one in FOLDER)")
     parser.add_argument("--pictures", type=Path, help="where pictures go (default: in FOLDER)")
     parser.add_argument("--only", nargs="*", default=[], help="run these steps alone")
     args = parser.parse_args()
@@ -60,7 +60,7 @@ def run(what: str, args: argparse.Namespace, folder: Path) -> dict[str, dict]:
     (folder / "user").mkdir(parents=True)
     for file in (*HERE.glob("*.py"), args.zip):
         shutil.copy(file, folder)
-    data = (args.data or folder.parent / "data").absolute()
+    data = (args.data or folder / "data").absolute()
     given = {"out": str(folder), "zip": str(folder / args.zip.name), "command": args.backend, "data": str(data)}
     (folder / "given.json").write_text(json.dumps(given | {"only": args.only}))
     script = [
