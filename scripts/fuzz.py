@@ -2,16 +2,19 @@
 
     pip install atheris
     python scripts/fuzz.py --seconds 60                    every target in turn, and a table
-    python scripts/fuzz.py pickles torch --seconds 600
+    python scripts/fuzz.py pickles torch --seconds 600 --keep
 
 The targets are those of tests/attacks/targets.py. What breaks one is written to tests/attacks/corpus/TARGET/, where
 the tests read it again; inputs that reached new code are kept in --work, so that the next run goes on from there.
+With --keep those of them that run lines which no smaller one runs go into tests/attacks/reached/TARGET.zip: the next
+run anywhere begins with them, and the tests read them.
 The real socket has a script of its own, flood_frames.py. Ends with 1 if something was found.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import json
 import os
@@ -19,10 +22,17 @@ import re
 import subprocess
 import sys
 import tempfile
+import types
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT / "tests" / "attacks" / "corpus"
+REACHED = ROOT / "tests" / "attacks" / "reached"
+KEPT_BYTES = 4096
+"""Larger inputs are not kept for good: every clone carries them."""
 INSTRUMENTED = (
     *("latent_loom.protocol", "latent_loom.stylegan2.checkpoints", "latent_loom.backend.textures"),
     *("latent_loom.backend.models", "latent_loom.backend.service", "latent_loom.backend.adaptation.style"),
@@ -50,7 +60,9 @@ def fuzz_here(name: str, options: list[str]) -> None:
 
         read = targets.TARGETS[name]
         with tempfile.TemporaryDirectory(prefix="latent-loom-fuzz-") as folder:
-            for path in sorted(Path(options[-2]).glob("seed-*"))[:1]:  # what it imports only now takes seconds
+            for path in sorted(seed for at in options[-2:] for seed in Path(at).glob("seed-*"))[
+                :1
+            ]:  # what it imports only now takes seconds
                 read(path.read_bytes(), Path(folder))
     with tempfile.TemporaryDirectory(prefix="latent-loom-fuzz-") as folder:
         atheris.Setup([sys.argv[0], *options], lambda data: read(data, Path(folder)))
@@ -66,7 +78,7 @@ def fuzz(name: str, seconds: int, work: Path) -> dict[str, int | str]:
     sys.path.insert(0, str(ROOT))
     from tests.attacks import seeds
 
-    for number, raw in enumerate(seeds.seeds(name, work / "whole" / name)):
+    for number, raw in enumerate([*seeds.seeds(name, work / "whole" / name), *seeds.reached(name)]):
         (kept / f"seed-{number}").write_bytes(raw)
     options = [
         *(f"-max_total_time={seconds}", f"-artifact_prefix={finds}/", f"-rss_limit_mb={MEMORY_MIB}"),
@@ -92,6 +104,44 @@ def fuzz(name: str, seconds: int, work: Path) -> dict[str, int | str]:
     }
 
 
+def keep(name: str, work: Path) -> None:
+    """Write the inputs of a target that run a line of ours that no smaller one runs, for the tests and later runs."""
+    from tests.attacks import targets
+
+    there = {path.read_bytes() for path in (work / name).iterdir()}
+    small = sorted((raw for raw in there if len(raw) <= KEPT_BYTES), key=lambda raw: (len(raw), raw))
+    seen: set[tuple[str, int]] = set()
+    REACHED.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="latent-loom-fuzz-") as folder,
+        zipfile.ZipFile(REACHED / f"{name}.zip", "w") as archive,
+    ):
+        for raw in small:
+            lines = lines_run(functools.partial(targets.TARGETS[name], raw, Path(folder)))
+            if not lines <= seen:
+                seen |= lines
+                entry = zipfile.ZipInfo(f"{len(archive.namelist()):03}")  # of no date: the same bytes every time
+                archive.writestr(entry, raw, zipfile.ZIP_DEFLATED)
+
+
+def lines_run(call: Callable[[], Any]) -> set[tuple[str, int]]:
+    """(file, line) of our own that a call runs."""
+    lines: set[tuple[str, int]] = set()
+
+    def follow(frame: types.FrameType, event: str, arg: Any) -> Any:
+        if not frame.f_globals.get("__name__", "").startswith("latent_loom."):
+            return None
+        lines.add((frame.f_code.co_filename, frame.f_lineno))
+        return follow
+
+    sys.settrace(follow)
+    try:
+        call()
+    finally:
+        sys.settrace(None)
+    return lines
+
+
 def _number(pattern: str, text: str) -> int:
     found = re.search(pattern, text)
     return int(found[1]) if found else 0
@@ -106,6 +156,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(NAMES)} (default: all)")
     parser.add_argument("--seconds", type=int, default=60, help="for each target (60)")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "latent-loom-fuzz")
+    parser.add_argument("--keep", action="store_true", help="write tests/attacks/reached anew from what was reached")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     for name in args.targets:
@@ -116,6 +167,8 @@ def main() -> int:
     rows = []
     for name in args.targets or NAMES:
         rows.append(row := fuzz(name, args.seconds, args.work))
+        if args.keep:
+            keep(name, args.work)
         if not args.json:
             if len(rows) == 1:
                 print("".join(f"{key:>13}" for key in row))

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import sys
+import zipfile
 from pathlib import Path
 
 import msgpack
@@ -29,6 +30,15 @@ def seeds(target: str, folder: Path) -> list[bytes]:
     """At least one whole input of `target`; `folder` is for files on the way."""
     folder.mkdir(parents=True, exist_ok=True)
     return MADE[target](folder)
+
+
+def reached(target: str) -> list[bytes]:
+    """Inputs that the fuzzer found its way into the target's code with (`scripts/fuzz.py --keep`)."""
+    path = Path(__file__).with_name("reached") / f"{target}.zip"
+    if not path.is_file():
+        return []
+    with zipfile.ZipFile(path) as archive:
+        return [archive.read(name) for name in archive.namelist()]
 
 
 def _wire(folder: Path) -> list[bytes]:

@@ -1,6 +1,7 @@
 """What the fuzzer found, read again; and every reader against whole inputs that were damaged at random.
 
-`corpus/TARGET/` holds inputs that broke a reader once (`scripts/fuzz.py` puts them there).
+`corpus/TARGET/` holds inputs that broke a reader once (`scripts/fuzz.py` puts them there), `reached/TARGET.zip` those
+that go the farthest into it (`--keep`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,15 @@ TURNS = 150
 def test_what_broke_a_reader_once_is_refused_or_read(path, tmp_path, little_memory):
     with little_memory():
         targets.TARGETS[path.parent.name](path.read_bytes(), tmp_path)
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_what_went_far_into_a_reader_is_refused_or_read(name, tmp_path, little_memory):
+    inputs = seeds.reached(name)
+    assert inputs
+    with little_memory():
+        for raw in inputs:
+            targets.TARGETS[name](raw, tmp_path)
 
 
 def test_every_find_belongs_to_a_target():
