@@ -14,9 +14,9 @@ import argparse
 import contextlib
 import json
 import math
-import multiprocessing
 import random
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +28,7 @@ from soak_backend import Home, Nursery, kill, resident_mib, table, wait_for_conn
 from soak_kills import PROMPTS, tiny_clip
 
 PLACES = 20
+FLOOD = "--flooding"
 FLOOD_STARTS_S = 2.0
 """A new process has imported what it needs and is connected."""
 
@@ -96,11 +97,11 @@ def pings(client: Any, seconds: float) -> list[float]:
     return waits
 
 
-def flood_of_requests(address: str, token: str, type: str, params: dict[str, Any]) -> None:
+def flood_of_requests(connection_file: Path, type: str, params: dict[str, Any]) -> None:
     """One client that asks without end, and reads its answers."""
     from latent_loom.protocol.client import Client
 
-    with Client(address, token, client="flood") as loud:
+    with Client.from_connection_file(connection_file, client="flood") as loud:
         loud.connect(timeout_s=30)
         while True:
             for _ in range(100):
@@ -108,39 +109,42 @@ def flood_of_requests(address: str, token: str, type: str, params: dict[str, Any
             loud.poll()
 
 
-def flood_of_connections(address: str) -> None:
+def flood_of_connections(connection_file: Path) -> None:
     """One stranger who knocks without end."""
-    where = ("127.0.0.1", int(address.rpartition(":")[2]))
+    from latent_loom.protocol.connection_file import read
+
+    where = ("127.0.0.1", int(read(connection_file).address.rpartition(":")[2]))
     while True:
         with contextlib.suppress(OSError), socket.create_connection(where, timeout=1) as knocking:
             knocking.send(b"GET / HTTP/1.0\r\n\r\n")
 
 
-def flooded(home: Home, client: Any, seconds: float) -> dict[str, list[float]]:
-    """Waits for pongs: on a quiet backend, and beside floods. Each comes from a process of its own, so that it delays
-    the backend and not the one who pings."""
-    from latent_loom.protocol import connection_file
+FLOODS: dict[str, Callable[[Path], None]] = {
+    "requests for textures": lambda file: flood_of_requests(file, "generate", LOOK | {"seeds": [1]}),
+    "requests for the status": lambda file: flood_of_requests(file, "status", {}),
+    "connections of a stranger": flood_of_connections,
+}
 
-    info = connection_file.read(home.connection_file)
-    work = LOOK | {"seeds": [1]}
-    floods: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {
-        "requests for textures": (flood_of_requests, (info.address, info.token, "generate", work)),
-        "requests for the status": (flood_of_requests, (info.address, info.token, "status", {})),
-        "connections of a stranger": (flood_of_connections, (info.address,)),
-    }
+
+def flooded(home: Home, client: Any, seconds: float) -> dict[str, list[float]]:
+    """Waits for pongs: beside nothing, and beside floods. Each comes from a process of its own, so that it delays the
+    backend and not the one who pings."""
     waits = {"nothing": pings(client, seconds)}
-    for name, (flood, args) in floods.items():
-        process = multiprocessing.get_context("spawn").Process(target=flood, args=args, daemon=True)
-        process.start()
-        time.sleep(FLOOD_STARTS_S)
-        waits[name] = pings(client, seconds)
-        assert process.is_alive(), f"the flood of {name} ended"
-        process.kill()
-        process.join()
+    for name in FLOODS:
+        with subprocess.Popen([sys.executable, __file__, FLOOD, name, str(home.connection_file)]) as flood:
+            try:
+                time.sleep(FLOOD_STARTS_S)
+                waits[name] = pings(client, seconds)
+                if flood.poll() is not None:
+                    raise SystemExit(f"The flood of {name} ended by itself; what was measured beside it says nothing.")
+            finally:
+                flood.kill()
     return waits
 
 
 def main() -> int:
+    if sys.argv[1:2] == [FLOOD]:
+        FLOODS[sys.argv[2]](Path(sys.argv[3]))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)

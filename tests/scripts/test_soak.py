@@ -66,4 +66,4 @@ def test_mixed_jobs_are_measured(scripts, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["soak_memory.py", "--jobs", "25", "--flood", "0.5"])
     assert scripts["soak_memory"].main() == 0
     said = capsys.readouterr().out
-    assert "25 jobs; from the first quarter on" in said and "| requests of one client |" in said
+    assert "25 jobs; from the first quarter on" in said and "| requests for the status |" in said
