@@ -13,7 +13,7 @@ METHOD_NAMES = ("lowrank", "style", "layers", "full")
 DEFAULT_METHOD = "lowrank"
 """The small method that measures best on the built-in models: docs/decisions/0004-default-method.md."""
 PRECISIONS = ("auto", "float32", "mixed")
-DEFAULT_RANK = 8
+DEFAULT_RANK = 4
 SELECT_EVERY = 50
 PATCH_SIZE = 0.5
 
@@ -85,7 +85,7 @@ class AdaptSettings:
     patch: float = 0.0
     patch_size: float = PATCH_SIZE
     in_domain: float = 0.25
-    diversity: float = 3.0
+    diversity: float = 2.0
     decay: float = 0.0
     gamut: float = 1.0
     iterations: int | Literal["auto"] = "auto"

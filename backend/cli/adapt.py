@@ -86,7 +86,7 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         choices=METHODS,
         help="what is trained (--list-methods; default: auto, the smallest that works well)",
     )
-    parser.add_argument("--rank", type=values.count, metavar="N", help="of low-rank updates (lowrank; default: 8)")
+    parser.add_argument("--rank", type=values.count, metavar="N", help="of low-rank updates (lowrank; default: 4)")
     parser.add_argument(
         "--no-coarse",
         action="store_false",
