@@ -25,6 +25,7 @@ import argparse
 import importlib
 import json
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -234,10 +235,11 @@ def options_of(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=60, help="of the style that is trained")
     parser.add_argument("--moves", type=int, default=20, help="of the slider")
     parser.add_argument("--size", type=int, default=256, help="of the live texture, in pixels")
-    parser.add_argument("--work", type=Path, default=Path("measured").absolute(), help="folder for what it makes")
+    parser.add_argument("--work", type=Path, help="folder for what it makes (default: a new temporary one)")
     parser.add_argument("--out", type=Path, help="file for the JSON object")
     chosen = parser.parse_args(words)
-    chosen.zip, chosen.work = chosen.zip.absolute(), chosen.work.absolute()
+    chosen.zip = chosen.zip.absolute()
+    chosen.work = (chosen.work or Path(tempfile.mkdtemp(prefix="loom-measured-"))).absolute()
     chosen.work.mkdir(parents=True, exist_ok=True)
     return chosen
 
