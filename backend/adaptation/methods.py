@@ -3,8 +3,8 @@
 A method names the compact, trainable tensors of a style for a generator (`shapes`); `style.expand` turns them into
 deltas on its parameters. Nothing else of the method exists: training, saving, blending and export treat all alike.
 
-Source  lowrank: Hu et al. 2021 (LoRA), here on convolutions; style: Alanov et al. 2023 (StyleDomain), with ToRGB;
-        layers, full: Gal et al. 2021 (StyleGAN-NADA), section 4.2
+Source  lowrank: Hu et al. 2021 (LoRA), here on convolutions, and on affine layers as in AffineLight+ of StyleDomain
+        (Alanov et al. 2023); style: StyleDomain, with ToRGB; layers, full: Gal et al. 2021 (StyleGAN-NADA), section 4.2
 """
 
 from __future__ import annotations
@@ -82,19 +82,26 @@ def _style_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
 
 
 def _low_rank_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
-    """Low-rank for the convolutions; biases, noise strengths and colours are small enough to be trained whole."""
+    """Low-rank for convolutions and for the matrices that make styles of latents, so that what changes depends on the
+    latent (decision 0022); offsets, biases, noise strengths and colours are small enough to be trained whole."""
     layers, parameters = _chosen(subject, settings), subject.parameters()
     shapes = _of_layers(subject, layers, "style")
     for layer in layers:
         shapes |= _of_layers(subject, [layer], "bias", "noise")
-        if layer.kind == "colour":
-            shapes |= _of_layers(subject, [layer], "weight")
-            continue
-        c_out, c_in, *kernel = parameters[layer.weight].shape
-        r = min(settings.rank, c_in, c_out)
-        shapes[layer.weight + DOWN] = (r, c_in, *kernel)
-        shapes[layer.weight + UP] = (c_out, r)
+        colour = layer.kind == "colour"
+        shapes |= _of_layers(subject, [layer], "weight") if colour else {}
+        for name in layer.others if colour else (layer.weight, *layer.others):
+            shapes |= _low_rank(name, tuple(parameters[name].shape), settings.rank)
     return shapes
+
+
+def _low_rank(name: str, shape: tuple[int, ...], rank: int) -> Shapes:
+    """The two factors of a change of [O, I, ...]; a vector is changed as it is."""
+    if len(shape) < 2:
+        return {name: shape}
+    c_out, c_in, *kernel = shape
+    r = min(rank, c_in, c_out)
+    return {name + DOWN: (r, c_in, *kernel), name + UP: (c_out, r)}
 
 
 def whole_layers(subject: Subject, layers: list[Layer]) -> Shapes:
@@ -126,7 +133,8 @@ def _layers_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
 METHODS: dict[str, Method] = {
     "lowrank": Method(
         summary="low-rank updates with biases and ToRGB",
-        trains="low-rank updates of every 3x3 convolution; style and layer biases, noise strengths and colour layers",
+        trains="low-rank updates of every 3x3 convolution and of what makes styles of latents; style and layer biases, "
+        "noise strengths and colour layers",
         suits="most things: colour, patches, relief",
         shapes=_low_rank_shapes,
         learning_rate=0.006,

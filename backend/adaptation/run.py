@@ -33,6 +33,7 @@ from .resize import fit_square
 from .resuming import NO_SOURCE, tensors_to_go_on_from, told_settings
 from .selection import select_layers
 from .settings import AdaptSettings
+from .snapshots import between
 from .stopping import Snapshot
 from .style import Style, StyleInfo
 from .stylegan2 import StyleGAN2Subject
@@ -227,9 +228,9 @@ class Adaptation:
         return time.monotonic() - began_s
 
     @torch.no_grad()
-    def snapshot(self) -> Snapshot:
-        """The average of the last steps, measured on whole pictures, whatever it is trained on."""
-        tensors = {name: t.clone() for name, t in self.descent.average.items()}
+    def snapshot(self, strength: float = 1.0) -> Snapshot:
+        """The average of the last steps at a strength, measured on whole pictures, whatever it is trained on."""
+        tensors = between({}, self.descent.average, strength)
         adapted = self._pictures(tensors, self._fixed)
         measures = measure(self.judge, self._fixed_source, adapted, self._judge_aim)
         return Snapshot(iterations=self.iterations, tensors=tensors, measures=measures)

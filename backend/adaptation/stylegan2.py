@@ -23,7 +23,7 @@ from .settings import AdaptSettings
 from .style import DOWN, UP, expand
 from .subject import Cost, Layer
 
-PREFIX = "synthesis."
+PREFIX, AFFINE = "synthesis.", ".affine."
 COARSE = 6 / 17
 """The share of the convolutions that Alanov et al. 2023 leave alone for changes of surface: 6 of the 17 at 1024 px."""
 REPEATS = 2
@@ -174,17 +174,18 @@ class StyleGAN2Subject:
         tensors: Mapping[str, Tensor] | None = None,
         sparing: bool = True,
     ) -> Partway:
-        """The source's parameters plus the deltas of `tensors`, through some blocks.
+        """The source's parameters plus the deltas of `tensors`, through some blocks. A low-rank change of a convolution
+        runs as a branch beside it; that of a matrix is written out.
 
         sparing  both pictures of a pair are made so, since only then are they equal bit for bit at the start
         """
         parameters, updates, dense = self.parameters(), {}, {}
         for name, tensor in (tensors or {}).items():
-            if name.endswith(UP):
+            if AFFINE in name or not name.endswith((UP, DOWN)):
+                dense[name] = tensor
+            elif name.endswith(UP):
                 layer = name.removeprefix(PREFIX).removesuffix(f".weight{UP}")
                 updates[layer] = LowRank(tensor, (tensors or {})[name.removesuffix(UP) + DOWN])
-            elif not name.endswith(DOWN):
-                dense[name] = tensor
         changed = {name.removeprefix(PREFIX): parameters[name] + delta for name, delta in expand(dense).items()}
         options = {"tile": self.tile, "start": start, "stop": stop, "updates": updates, "sparing": sparing}
         return functional_call(self.generator.synthesis, changed, (drawn.ws, drawn.inputs), options)

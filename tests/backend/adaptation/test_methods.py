@@ -131,6 +131,16 @@ def test_every_method_says_what_it_trains_what_it_is_for_and_how_large_its_resul
     assert sizes["style"] < sizes["lowrank"] < sizes["full"]
 
 
+def test_low_rank_trains_how_every_layer_s_style_depends_on_the_latent(generator, clip):
+    run = begun(generator, clip, method="lowrank")
+    for _ in range(2):
+        run.step()
+    for layer in run.subject.layers():
+        up, down = (run.tensors[f"synthesis.{layer.name}.affine.weight.lora_{half}"] for half in ("up", "down"))
+        assert up.shape == (generator.synthesis.get_submodule(f"{layer.name}.affine").weight.shape[0], 4)
+        assert down.shape == (4, generator.config.w_dim) and up.abs().max() > 0
+
+
 def test_low_rank_without_coarse_layers_shares_the_trunk(clip):
     generator = make_generator()
     run = begun(generator, clip, coarse=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from latent_loom.backend.adaptation import Adaptation, AdaptSettings, adapt
@@ -23,6 +25,16 @@ def test_another_kind_of_generator_is_adapted_saved_and_keeps_its_weights(clip, 
     style.save(tmp_path / "s.safetensors")
     assert subject.hash() == before == Style.load(tmp_path / "s.safetensors").info.generator_hash
     assert max(delta.abs().max() for delta in style.deltas().values()) > 0
+
+
+def test_what_else_a_layer_has_is_changed_by_low_rank_factors_or_whole_where_it_is_a_vector(clip):
+    subject = NoisySubject()
+    plain = subject.layers()
+    subject.layers = lambda: [replace(layer, bias=None, others=(layer.bias, "first.weight")) for layer in plain[1:]]
+    tensors = Adaptation(subject, settings(method="lowrank", rank=2), clips=[clip], judge=clip).tensors
+    assert tensors["second.bias"].shape == (12,) and tensors["colour.bias"].shape == (3,)
+    assert tensors["first.weight.lora_up"].shape == (12, 2)
+    assert tensors["first.weight.lora_down"].shape == (2, 6, 3, 3)
 
 
 def test_training_moves_another_kind_of_generator_towards_the_target(clip):
