@@ -133,8 +133,8 @@ def _layers_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
 METHODS: dict[str, Method] = {
     "lowrank": Method(
         summary="low-rank updates with biases and ToRGB",
-        trains="low-rank updates of every 3x3 convolution and of what makes styles of latents; style and layer biases, "
-        "noise strengths and colour layers",
+        trains="low-rank updates of every 3x3 convolution and affine layer; all their biases, noise strengths and "
+        "colour layers",
         suits="most things: colour, patches, relief",
         shapes=_low_rank_shapes,
         learning_rate=0.006,
