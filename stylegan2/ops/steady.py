@@ -2,7 +2,8 @@
 
 A picture then has the same bits alone and among others, on one core and on many. Libraries choose their kernels by
 shapes and threads, and so the order in which products are added up; here they are asked in ways that leave no choice.
-Which ways those are was measured: docs/LOG.md.
+Which ways those are was measured: docs/LOG.md. On processors with AVX2 and no AVX-512 it is not enough: there some of
+oneDNN's kernels go by the threads whatever they are asked, and only the same number of threads gives the same bits.
 """
 
 from __future__ import annotations
