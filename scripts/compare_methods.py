@@ -7,8 +7,9 @@ Ten prompts, one seed, every candidate; every 25 iterations the judge, a CLIP th
 the styles, measures the same 16 fixed latents, and says of 48 other pictures how probable the condition is ("mossy")
 and in how many it sees the same family of materials as before. Of the small methods weaker strengths are measured too,
 which their users have as a slider. Every measurement is a line of the records, so a run that was cut short goes on
-where it stopped, and candidates can be added to the records of others. The table compares, prompt by prompt, the
-snapshot that `auto` would choose of each small candidate with the best that `full` reached at any rate and length.
+where it stopped, and candidates can be added to the records of others. The table compares, prompt by prompt,
+what reaches the highest direction score over the floor: of each small candidate, at any length and strength measured,
+and of `full`, at any rate and length.
 """
 
 from __future__ import annotations

@@ -87,9 +87,8 @@ def _low_rank_shapes(subject: Subject, settings: AdaptSettings) -> Shapes:
     layers, parameters = _chosen(subject, settings), subject.parameters()
     shapes = _of_layers(subject, layers, "style")
     for layer in layers:
-        shapes |= _of_layers(subject, [layer], "bias", "noise")
         colour = layer.kind == "colour"
-        shapes |= _of_layers(subject, [layer], "weight") if colour else {}
+        shapes |= _of_layers(subject, [layer], "bias", "noise", *(("weight",) if colour else ()))
         for name in layer.others if colour else (layer.weight, *layer.others):
             shapes |= _low_rank(name, tuple(parameters[name].shape), settings.rank)
     return shapes
