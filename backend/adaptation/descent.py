@@ -154,11 +154,14 @@ class Descent:
     def _take_in(self) -> None:
         """The last step into the average; more of it into a short one, so that the start is soon forgotten."""
         share = max(1 - AVERAGED, 10 / (self._warmed + 10))
-        for name, tensor in self.tensors.items():
-            self.average[name].lerp_(tensor, share)
+        average = [self.average[name] for name in self.tensors]
+        torch._foreach_lerp_(average, list(self.tensors.values()), share)
 
+    @torch.no_grad()
     def _finite(self) -> bool:
-        return all(bool(torch.isfinite(t).all()) for t in self.tensors.values())
+        """Asked of all tensors at once: every answer makes a GPU wait."""
+        largest = torch._foreach_norm(list(self.tensors.values()), ord=math.inf)
+        return bool(torch.stack(largest).isfinite().all())
 
 
 def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
