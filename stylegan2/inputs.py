@@ -142,6 +142,14 @@ def sample_inputs(
     return SynthesisInputs(grid, input_map, tuple(normal(1, *size) for size in conv_sizes(config, grid)))
 
 
+def beside(rng: torch.Generator, device: torch.device) -> torch.Generator:
+    """Random numbers of `rng` for tensors of a device: itself, or on a GPU one there that it gives the seed to. Numbers
+    that are drawn on the processor would take longer to draw and to bring there than everything that they are for."""
+    if device.type != "cuda":
+        return rng
+    return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+
+
 def conv_sizes(config: GeneratorConfig, grid: Grid) -> list[Grid]:
     """(height, width) of every modulated convolution's output, in order."""
     return [(grid[0] << k, grid[1] << k) for k in range(config.blocks) for _ in range(1 if k == 0 else 2)]

@@ -123,7 +123,8 @@ class Descent:
                 for name in trained:
                     tensor = self.tensors[name]
                     moments = {key: parts[kind][name].to(tensor.device) for kind, key in MOMENTS.items()}
-                    optimizer.state[tensor] = {"step": torch.tensor(float(steps)), **moments}
+                    done = torch.tensor(float(steps), device=tensor.device)
+                    optimizer.state[tensor] = {"step": done, **moments}
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise damaged() from error
         self._optimizer = optimizer
@@ -137,7 +138,8 @@ class Descent:
 
     def _fresh_optimizer(self) -> torch.optim.Adam | None:
         trained = [t for t in self.tensors.values() if t.requires_grad]
-        return torch.optim.Adam(trained, lr=self.learning_rate, betas=self.betas) if trained else None
+        fused = bool(trained) and trained[0].device.type == "cuda"
+        return torch.optim.Adam(trained, lr=self.learning_rate, betas=self.betas, fused=fused) if trained else None
 
     def _try_step(self, gradients: Callable[[], dict[str, float]]) -> dict[str, float]:
         assert self._optimizer is not None  # whatever selects has selected by now

@@ -1,18 +1,24 @@
-"""The gradients of one batch; where the device runs out of memory, in ways that need less of it, from then on."""
+"""The gradients of one batch; where the device runs out of memory, in ways that need less of it, from then on.
+
+On a GPU the thousands of small kernels of a step take longer to launch than to run, so they are recorded once and
+replayed (`Recorded`): what is random is drawn before, and nothing in between asks the GPU for a number.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from ...stylegan2.training.recorded import WARM_UP, Recorded
 from ..errors import OutOfMemory, is_out_of_memory
 from ..models.memory import MODELS
-from .objective import Objective
+from .objective import Objective, Views
 from .settings import AdaptSettings
-from .stylegan2 import StyleGAN2Subject
+from .stylegan2 import Drawn, StyleGAN2Subject
 from .subject import Subject
 
 log = logging.getLogger(__name__)
@@ -26,6 +32,19 @@ class Gradients:
     def __init__(self, subject: Subject, settings: AdaptSettings, objective: Objective) -> None:
         self.subject, self.settings, self.objective = subject, settings, objective
         self.freed, self.parts = False, 1
+        self._recording: _Recording | None = None
+
+    @property
+    def warm_up(self) -> int:
+        """Calls that take longer than those after them."""
+        return WARM_UP + 1 if self._may_record else 0
+
+    @property
+    def _may_record(self) -> bool:
+        """Activations that are computed twice, and batches in parts, are for want of memory, which a record takes."""
+        subject = self.subject
+        stylegan2 = isinstance(subject, StyleGAN2Subject) and not subject.checkpointing
+        return stylegan2 and subject.device.type == "cuda" and self.parts == 1
 
     def __call__(self, tensors: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, float]:
         """Leave the gradients of one batch in the tensors. Returns {"loss", "direction"}.
@@ -45,19 +64,43 @@ class Gradients:
             self._spare()
 
     def _once(self, tensors: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, float]:
-        s, told = self.settings, {"loss": 0.0, "direction": 0.0}
+        s, subject = self.settings, self.subject
+        told = torch.zeros(2, device=subject.device)
         _clear(tensors)
-        drawn = self.subject.draw(s.batch, rng, psi=s.psi, mixing=s.mixing)
+        trained = [t for t in tensors.values() if t.requires_grad]
+        drawn = subject.draw(s.batch, rng, psi=s.psi, mixing=s.mixing)
         size = -(-s.batch // self.parts)
         for first in range(0, s.batch, size):
-            part = drawn if size == s.batch else self.subject.some(drawn, slice(first, first + size))
-            share = min(size, s.batch - first) / s.batch
-            with self._autocast():
-                source, adapted = self.subject.pair(part, tensors)
-                loss, direction = self.objective(source.float(), adapted.float(), tensors, rng)
-            (loss if share == 1 else loss * share).backward()
-            told = {"loss": told["loss"] + share * loss.item(), "direction": told["direction"] + share * direction}
-        return told
+            count = min(size, s.batch - first)
+            part = drawn if size == s.batch else subject.some(drawn, slice(first, first + size))
+            views, share = self.objective.draw(count, subject.sides, rng, subject.device), count / s.batch
+            if self._may_record:
+                numbers, gradients = self._replayed(part, views, tensors)
+            else:
+                numbers, gradients = self.of(part, views, tensors)
+            told = told + share * numbers
+            for tensor, gradient in zip(trained, gradients, strict=True):
+                if gradient is not None:
+                    own = gradient if share == 1 else gradient * share
+                    tensor.grad = own if tensor.grad is None else tensor.grad + own
+        loss, direction = told.tolist()
+        return {"loss": loss, "direction": direction}
+
+    def of(self, drawn: Any, views: Views, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Sequence[Tensor | None]]:
+        """([loss, direction], a gradient of every tensor that trains): of pictures of these inputs, seen so."""
+        with self._autocast():
+            source, adapted = self.subject.pair(drawn, tensors)
+            loss, direction = self.objective(source.float(), adapted.float(), tensors, views)
+        trained = [t for t in tensors.values() if t.requires_grad]
+        return torch.stack([loss.detach(), direction]), torch.autograd.grad(loss, trained, allow_unused=True)
+
+    def _replayed(
+        self, drawn: Drawn, views: Views, tensors: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Sequence[Tensor | None]]:
+        """What `of` gives, recorded; anew where other tensors train than at the last call."""
+        if self._recording is None or not self._recording.is_of(tensors):
+            self._recording = _Recording(self, tensors)
+        return self._recording(drawn, views)
 
     def _autocast(self) -> torch.autocast:
         """Mixed precision keeps what CLIP returns, directions and losses in float32."""
@@ -69,6 +112,7 @@ class Gradients:
     def _spare(self) -> None:
         """Let other models go; compute activations twice, which changes no bit; at last take the batch in parts, in
         which pictures are compared with fewer others. Raises OutOfMemory at the end."""
+        self._recording = None
         if not self.freed:
             self.freed = True
         elif isinstance(self.subject, StyleGAN2Subject) and not self.subject.checkpointing:
@@ -83,6 +127,36 @@ class Gradients:
                 "--train-size or a smaller CLIP, or close other programs."
             )
         MODELS.free()
+
+
+class _Recording:
+    """`Gradients.of` for the same tensors every time. What it returns is overwritten by the next call."""
+
+    def __init__(self, gradients: Gradients, tensors: Mapping[str, Tensor]) -> None:
+        self._gradients, self._tensors = gradients, dict(tensors)
+        self._trained = {name for name, t in tensors.items() if t.requires_grad}
+        self._recorded = Recorded(self._run, gradients.subject.device)
+        self._left: Sequence[Tensor | None] = ()
+        self._like: tuple[Drawn, Views]
+
+    def is_of(self, tensors: Mapping[str, Tensor]) -> bool:
+        same = tensors.keys() == self._tensors.keys() and all(t is self._tensors[name] for name, t in tensors.items())
+        return same and self._trained == {name for name, t in tensors.items() if t.requires_grad}
+
+    def __call__(self, drawn: Drawn, views: Views) -> tuple[Tensor, Sequence[Tensor | None]]:
+        self._like = drawn, views
+        return self._recorded("", [*self._subject.tensors_of(drawn), *views.tensors]), self._left
+
+    @property
+    def _subject(self) -> StyleGAN2Subject:
+        return cast(StyleGAN2Subject, self._gradients.subject)
+
+    def _run(self, key: Hashable, numbers: Sequence[Tensor]) -> Tensor:
+        drawn, views = self._like
+        count = len(self._subject.tensors_of(drawn))
+        drawn, views = self._subject.filled(drawn, numbers[:count]), views.filled(numbers[count:])
+        told, self._left = self._gradients.of(drawn, views, self._tensors)
+        return told
 
 
 def _clear(tensors: Mapping[str, Tensor]) -> None:

@@ -69,9 +69,7 @@ def in_domain_loss(source: Tensor, adapted: Tensor) -> Tensor:
     n = source.shape[0]
     if n < 2:
         return adapted.new_zeros(())
-    pairs = torch.triu_indices(n, n, offset=1, device=source.device)
-    change = (source @ source.T - adapted @ adapted.T)[pairs[0], pairs[1]]
-    return change.square().mean()
+    return _mean_of_pairs((source @ source.T - adapted @ adapted.T).square())
 
 
 def diversity_loss(source: Tensor, adapted: Tensor) -> Tensor:
@@ -84,9 +82,14 @@ def diversity_loss(source: Tensor, adapted: Tensor) -> Tensor:
     n = source.shape[0]
     if n < 2:
         return adapted.new_zeros(())
-    pairs = torch.triu_indices(n, n, offset=1, device=source.device)
-    before, after = ((1 - e @ e.T)[pairs[0], pairs[1]].mean() for e in (source, adapted))
+    before, after = (_mean_of_pairs(1 - e @ e.T) for e in (source, adapted))
     return F.relu((before - after) / before.clamp_min(1e-3)).square()
+
+
+def _mean_of_pairs(square: Tensor) -> Tensor:
+    """Mean over i < j of a [n, n]."""
+    n = len(square)
+    return square.triu(1).sum() * (2 / (n * (n - 1)))
 
 
 def decay_loss(tensors: Mapping[str, Tensor]) -> Tensor:

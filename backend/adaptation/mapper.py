@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...stylegan2.inputs import sample_inputs
+from ...stylegan2.inputs import beside, sample_inputs
 from ...stylegan2.networks import Generator
 from ..errors import BadCheckpoint, BadRequest, NonFinite
 from ..job import Job, Progress
@@ -28,7 +28,7 @@ from .losses import in_domain_loss
 from .measures import diversity, fixed_latents
 from .style import Style, StyleInfo, blend
 from .stylegan2 import drawn_classes
-from .views import draw_view
+from .views import draw_views
 
 GROUPS = {"coarse": slice(0, 4), "medium": slice(4, 8), "fine": slice(8, None)}
 """Vectors of w+ by what they drive; where StyleCLIP cuts."""
@@ -211,15 +211,16 @@ class Mining:
         with torch.no_grad():
             classes = drawn_classes(self.generator, s.batch, self._rng, self.class_index)
             ws = self.generator.map(z, psi=s.psi, labels=self.generator.labels(classes))
-        inputs = sample_inputs(config, s.batch, generator=self._rng).to(self.device)
+        inputs = sample_inputs(config, s.batch, generator=beside(self._rng, self.device)).to(self.device)
         move = self.mapper.residual(ws)
         after = self.generator.synthesize(ws + move, inputs, tile=self.tile)
         with torch.no_grad():
             before = self.generator.synthesize(ws, inputs, tile=self.tile)
-        view = draw_view(before, self.tile or config.tile, self._rng)
+        sides, sizes = (before.shape[2], before.shape[3]), [clip.size for clip in self.clips]
+        views = draw_views(s.batch, sides, sizes, self.tile or config.tile, self._rng, self.device)
         loss = s.decay * move.square().mean() / self.mapper.tensors["scale"].square()
         match = 0.0
-        for clip, goal in zip(self.clips, self._goals, strict=True):
+        for clip, goal, view in zip(self.clips, self._goals, views, strict=True):
             with torch.no_grad():
                 old = clip.embed_images(view.of(before))
             new = clip.embed_images(view.of(after))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -13,10 +14,31 @@ from .clip import Clip
 from .losses import decay_loss, directional_loss, diversity_loss, gamut_loss, in_domain_loss, patch_loss, target_loss
 from .reading import Reading
 from .settings import AdaptSettings
-from .views import draw_view, patches
+from .views import Sides, View, draw_patches, draw_views
 
 Pair = tuple[Tensor, Tensor]
 """Embeddings [N, D] of the source's pictures and of the adapted ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """What the CLIPs are shown of one batch: for each of them a view, and one of patches where these count."""
+
+    whole: Sequence[View]
+    patches: Sequence[View] = ()
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [tensor for view in [*self.whole, *self.patches] for tensor in view.tensors]
+
+    def filled(self, tensors: Iterable[Tensor]) -> Views:
+        """The same with other numbers, in the order of `tensors`."""
+        rest = iter(tensors)
+
+        def of(view: View) -> View:
+            return View(rows=next(rest), columns=next(rest), noise=None if view.noise is None else next(rest))
+
+        return Views(whole=[of(view) for view in self.whole], patches=[of(view) for view in self.patches])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,24 +52,32 @@ class Objective:
     readings: Sequence[Reading | None]
     tile: str
 
+    def draw(self, n: int, sides: Sides, rng: torch.Generator, device: torch.device) -> Views:
+        """What the CLIPs are to see of n pictures of these sides."""
+        s, sizes = self.settings, [clip.size for clip in self.clips]
+        whole = draw_views(n, sides, sizes, self.tile, rng, device)
+        parts = draw_patches(n, sides, sizes, s.patch_size, self.tile, rng, device) if s.patch else ()
+        return Views(whole=whole, patches=parts)
+
     def __call__(
-        self, source: Tensor, adapted: Tensor, tensors: Mapping[str, Tensor], rng: torch.Generator
-    ) -> tuple[Tensor, float]:
-        """(loss, direction score) of pictures [N, 3, H, W] of the same latents; `tensors` are what is trained."""
-        s = self.settings
-        view = draw_view(source, self.tile, rng)
-        whole = (view.of(source), view.of(adapted))
-        parts = patches((source, adapted), s.patch_size, self.tile, rng) if s.patch else None
-        seen = [(_embed_pair(clip, *whole), _embed_pair(clip, *parts) if parts else None) for clip in self.clips]
+        self, source: Tensor, adapted: Tensor, tensors: Mapping[str, Tensor], views: Views
+    ) -> tuple[Tensor, Tensor]:
+        """(loss, direction score), scalars, of pictures [N, 3, H, W] of the same latents; `tensors` are what is
+        trained. Nothing here waits for a GPU."""
+        with torch.autocast(adapted.device.type, enabled=False):  # 16 bits would cut pixels to 8 of them
+            shown = [(view.of(source), view.of(adapted)) for view in views.whole]
+            parts = [(view.of(source), view.of(adapted)) for view in views.patches]
+        whole = [_embed_pair(clip, *pair) for clip, pair in zip(self.clips, shown, strict=True)]
+        of_parts = [_embed_pair(clip, *pair) for clip, pair in zip(self.clips, parts, strict=False)]
         with torch.autocast(adapted.device.type, enabled=False):  # mixed precision ends at the embeddings
-            return self._losses(seen, adapted, tensors)
+            return self._losses(list(zip_longest(whole, of_parts)), adapted, tensors)
 
     def _losses(
         self, seen: Sequence[tuple[Pair, Pair | None]], adapted: Tensor, tensors: Mapping[str, Tensor]
-    ) -> tuple[Tensor, float]:
+    ) -> tuple[Tensor, Tensor]:
         """From what every CLIP saw of the whole pictures and of patches, float32."""
         s = self.settings
-        loss, along = s.gamut * gamut_loss(adapted), 0.0
+        loss, along = s.gamut * gamut_loss(adapted), adapted.new_zeros(())
         if s.decay:
             loss = loss + s.decay * decay_loss(tensors)
         for (whole, parts), weight, aim, reading in zip(seen, self.weights, self.aims, self.readings, strict=True):
@@ -63,7 +93,7 @@ class Objective:
             if parts:
                 part = part + s.patch * patch_loss(*parts, aim.parts)
             loss = loss + weight * part
-            along += weight * (1 - directional.item())
+            along = along + weight * (1 - directional.detach())
         return loss, along / sum(self.weights)
 
 

@@ -17,7 +17,7 @@ def _cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=512)
 def resize_matrix(source: int, target: int) -> Tensor:
     """[target, source] float32: row i holds the weights of the source pixels in target pixel i, summing to 1.
 

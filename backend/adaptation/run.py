@@ -223,8 +223,11 @@ class Adaptation:
         """Seconds of one step, of which nothing stays. The first step of a process is slower than the others."""
         if self.method.selects and not self.descent.begun:
             self._select()
+        rng = torch.Generator().manual_seed(self.settings.seed)
+        for _ in range(self.gradients.warm_up):
+            self.gradients(self.tensors, rng)
         began_s = time.monotonic()
-        self.gradients(self.tensors, torch.Generator().manual_seed(self.settings.seed))
+        self.gradients(self.tensors, rng)
         return time.monotonic() - began_s
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ...stylegan2.checkpoints import generator_hash
 from ...stylegan2.config import GeneratorConfig
-from ...stylegan2.inputs import SynthesisInputs, sample_inputs
+from ...stylegan2.inputs import SynthesisInputs, beside, sample_inputs
 from ...stylegan2.networks import Generator, Partway
 from ...stylegan2.ops.low_rank import LowRank
 from ..errors import BadRequest
@@ -73,6 +73,7 @@ class StyleGAN2Subject:
         self.train_px = train_px or config.resolution
         self.repeats = REPEATS if train_px is None and self.tile == "xy" and not config.has_places else 1
         self.blocks = sizes.index(self.train_px) + 1
+        self.sides = (self.train_px, self.train_px)
 
     @property
     def device(self) -> torch.device:
@@ -116,7 +117,9 @@ class StyleGAN2Subject:
         mixed = torch.rand(n, 1, 1, generator=rng) < mixing
         later = torch.arange(config.num_ws)[None, :, None] >= cut
         ws = torch.where((mixed & later).to(self.device), second, first)
-        return Drawn(ws, sample_inputs(config, n, (4 // self.repeats,) * 2, generator=rng).to(self.device))
+        grid = (4 // self.repeats, 4 // self.repeats)
+        inputs = sample_inputs(config, n, grid, generator=beside(rng, self.device))
+        return Drawn(ws, inputs.to(self.device))
 
     def _labels(self, n: int, rng: torch.Generator) -> Tensor | None:
         return self.generator.labels(drawn_classes(self.generator, n, rng, self.class_index))
@@ -132,6 +135,17 @@ class StyleGAN2Subject:
 
     def with_codes(self, drawn: Drawn, codes: Tensor) -> Drawn:
         return replace(drawn, ws=codes)
+
+    def tensors_of(self, drawn: Drawn) -> list[Tensor]:
+        """What of the inputs is numbers."""
+        inputs = drawn.inputs
+        return [drawn.ws, *([] if inputs.input_map is None else [inputs.input_map]), *inputs.noise]
+
+    def filled(self, drawn: Drawn, tensors: Sequence[Tensor]) -> Drawn:
+        """The same inputs with other numbers, in the order of `tensors_of`."""
+        ws, *rest = tensors
+        input_map = None if drawn.inputs.input_map is None else rest.pop(0)
+        return Drawn(ws, replace(drawn.inputs, input_map=input_map, noise=tuple(rest)))
 
     # Pictures
 

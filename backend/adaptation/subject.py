@@ -61,12 +61,14 @@ class Subject(Protocol):
     base    parameters that `full` trains beside the layers (a learned constant)
     codes   latent vectors that drive one picture; 0 = layers cannot be told apart by them
     kinds   a word for each kind of picture that it makes; () = not known
+    sides   height and width of the pictures of `pair`
     """
 
     tile: str
     base: tuple[str, ...]
     codes: int
     kinds: tuple[str, ...]
+    sides: tuple[int, int]
 
     @property
     def device(self) -> torch.device: ...

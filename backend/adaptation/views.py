@@ -1,5 +1,8 @@
 """Random views of a batch, the same for both generators: a CLIP shall not be pleased by one pixel pattern at one place.
 
+A view rolls, crops, mirrors and resizes pictures to what a CLIP takes: one matrix for the rows and one for the columns,
+of the same size wherever the crop is, so that a step on a GPU is the same sequence of work every time (`gradients`).
+
 Source  the random augmentations of Frans et al. 2021 (CLIPDraw) and Kwon and Ye 2022 (CLIPstyler), here shared by the
         pair, because StyleGAN-NADA compares two pictures of one latent.
 """
@@ -12,50 +15,82 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...stylegan2.inputs import beside
+from .resize import resize_matrix
+
 SMALLEST_CROP = 0.65
 NOISE = 0.08
+
+Sides = tuple[int, int]
+"""Height and width of pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """shift pixels (down, right); crop side, in pixels; noise [N, 3, crop, crop]."""
+    """rows [S, H], columns [S, W], or one of each for every picture [N, 1, S, H]; noise [N, 3, S, S], None = none."""
 
-    shift: tuple[int, int]
-    crop: int
-    mirror: bool
-    noise: Tensor
+    rows: Tensor
+    columns: Tensor
+    noise: Tensor | None = None
 
     def of(self, images: Tensor) -> Tensor:
-        """Images [N, 3, H, W] -> [N, 3, crop, crop], clamped to [-1, 1] as a saved picture is."""
-        seen = images.clamp(-1, 1).roll(self.shift, (2, 3))[..., : self.crop, : self.crop]
-        return (seen.flip(-1) if self.mirror else seen) + self.noise
+        """Images [N, 3, H, W] -> [N, 3, S, S], clamped to [-1, 1] as a saved picture is, with the noise."""
+        seen = self.rows @ images.clamp(-1, 1) @ self.columns.mT
+        return seen if self.noise is None else seen + self.noise
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [self.rows, self.columns, *([] if self.noise is None else [self.noise])]
 
 
-def patches(images: Sequence[Tensor], share: float, tile: str, rng: torch.Generator) -> list[Tensor]:
-    """A random square of each picture, at the same places in each of the equal batches `images` [N, 3, H, W].
+def draw_views(
+    n: int, sides: Sides, sizes: Sequence[int], tile: str, rng: torch.Generator, device: torch.device
+) -> list[View]:
+    """One random square of n pictures, for CLIPs of these sizes: across the edge where pictures wrap."""
+    smaller = min(sides)
+    crop = int(torch.randint(round(SMALLEST_CROP * smaller), smaller + 1, (1,), generator=rng))
+    top, left = (int(torch.randint(room, (1,), generator=rng)) for room in _room(sides, crop, tile))
+    drawn = torch.randn(n, 3, crop, crop, generator=beside(rng, device), device=device)
+    noise = drawn * NOISE * torch.rand(1, generator=rng).item()
+    mirror = bool(torch.rand(1, generator=rng) < 0.5)
+    views = []
+    for size in sizes:
+        rows, columns = _cut(sides[0], top, crop, size), _cut(sides[1], left, crop, size)
+        own = resize_matrix(crop, size).to(device)
+        views.append(
+            View(
+                rows=rows.to(device),
+                columns=(columns.flip(0) if mirror else columns).to(device),
+                noise=own @ noise @ own.T,
+            )
+        )
+    return views
+
+
+def draw_patches(
+    n: int, sides: Sides, sizes: Sequence[int], share: float, tile: str, rng: torch.Generator, device: torch.device
+) -> list[View]:
+    """A random square of each of n pictures, for CLIPs of these sizes.
 
     share  its side as a share of the picture's shorter one; at least one pixel. Across the edge where pictures wrap
     """
-    n, _, height, width = images[0].shape
-    side = max(1, round(share * min(height, width)))
-    free = (height if "y" in tile else height - side + 1, width if "x" in tile else width - side + 1)
-    places = [[int(torch.randint(room, (1,), generator=rng)) for room in free] for _ in range(n)]
+    side = max(1, round(share * min(sides)))
+    places = [[int(torch.randint(room, (1,), generator=rng)) for room in _room(sides, side, tile)] for _ in range(n)]
 
-    def cut(batch: Tensor) -> Tensor:
-        rolled = [image.roll((-down, -right), (1, 2)) for image, (down, right) in zip(batch, places, strict=True)]
-        return torch.stack(rolled)[..., :side, :side].clamp(-1, 1)
+    def matrices(axis: int, size: int) -> Tensor:
+        return torch.stack([_cut(sides[axis], place[axis], side, size) for place in places])[:, None].to(device)
 
-    return [cut(batch) for batch in images]
+    return [View(rows=matrices(0, size), columns=matrices(1, size)) for size in sizes]
 
 
-def draw_view(images: Tensor, tile: str, rng: torch.Generator) -> View:
-    """A view that suits such pictures: rolled along the axes on which they wrap, a crop elsewhere too."""
-    n, _, height, width = images.shape
-    side = min(height, width)
-    crop = int(torch.randint(round(SMALLEST_CROP * side), side + 1, (1,), generator=rng))
-    # Where a picture does not wrap, a crop may start anywhere that leaves it inside.
-    free = (height if "y" in tile else height - crop + 1, width if "x" in tile else width - crop + 1)
-    down, right = (-int(torch.randint(size, (1,), generator=rng)) for size in free)
-    noise = torch.randn(n, 3, crop, crop, generator=rng) * NOISE * torch.rand(1, generator=rng)
-    mirror = bool(torch.rand(1, generator=rng) < 0.5)
-    return View(shift=(down, right), crop=crop, mirror=mirror, noise=noise.to(images.device))
+def _room(sides: Sides, crop: int, tile: str) -> Sides:
+    """At how many places a square may start: everywhere where pictures wrap, else where it lies inside."""
+    height, width = sides
+    return (height if "y" in tile else height - crop + 1, width if "x" in tile else width - crop + 1)
+
+
+def _cut(length: int, first: int, count: int, size: int) -> Tensor:
+    """[size, length]: what takes `count` pixels from `first` on, over the end to the start, and resizes them."""
+    matrix = torch.zeros(size, length)
+    matrix[:, (first + torch.arange(count)) % length] = resize_matrix(count, size)
+    return matrix

@@ -84,6 +84,7 @@ def _cases(args: argparse.Namespace, device: str):
     if device == "cuda":
         fields = {"method": "auto"}
         yield {"impl": "latent-loom", "method": "auto, deterministic", "fields": fields, "deterministic": True}
+        yield {"impl": "latent-loom", "method": "auto, float32", "fields": fields | {"precision": "float32"}}
     if args.against:
         folder = str(args.against.resolve())
         for selection in (False, True):
@@ -165,4 +166,4 @@ def report(console: Console, value: dict[str, Any]) -> None:
             f"{row['size']} px, trained on the {row['trained_on']} sum of colours: {row['step_s']:.3f} s a step, "
             f"{row['growth_mib']:.0f} MiB"
         )
-    console.say(f"Growth: {value['growth']}, over the first two steps.")
+    console.say(f"Growth: {value['growth']}, over the first steps.")

@@ -2,10 +2,11 @@
 
     python -m latent_loom.backend.cli.bench_adaptation_worker '{"impl": ..., "size": ..., ...}'
 
-Says one JSON object when it is ready (how much memory its first two steps took: with the second, the optimizer's state
-is there) and one more for every line that it reads, after one timed step. Generator and CLIP have random weights; the
-architecture is rosinality's with channel multiplier 1 and ViT-B/32. Of the reference nothing is changed but the names
-of the device and of the multiplier, which are constants there; its `clip` package is played by open_clip.
+Says one JSON object when it is ready (how much memory its first steps took: with the second, the optimizer's state is
+there, and on a GPU some more go before one is recorded) and one more for every line that it reads, after one timed
+step. Generator and CLIP have random weights; the architecture is rosinality's with channel multiplier 1 and ViT-B/32.
+Of the reference nothing is changed but the names of the device and of the multiplier, which are constants there; its
+`clip` package is played by open_clip.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from torch import Tensor, nn
 
 from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.networks import Generator
+from ...stylegan2.training.recorded import WARM_UP
 from ..adaptation.repeatable import repeatable
 from .bench_worker import Step, Unavailable, growth_mib, macs, rates, seconds, serve
 
 W_DIM = 512
 ARCHITECTURE = "ViT-B-32"
 SOURCE, TARGET = "photo", "sketch"
+FIRST_STEPS = {"cpu": 2, "cuda": WARM_UP + 2}
 SELECTION = {"auto_layer_iters": 1, "auto_layer_batch": 8}
 """The reference's layer selection as its author gives it for this resolution: two thirds of the layers train."""
 
@@ -58,7 +61,7 @@ def measured(settings: dict[str, Any]) -> tuple[dict[str, Any], Step]:
         step = reference(settings) if settings["impl"] == "reference" else ours(settings)
     except Unavailable as reason:
         return {"skipped": str(reason)}, dict
-    growth, how = growth_mib(lambda: (step(), step()), device)
+    growth, how = growth_mib(lambda: [step() for _ in range(FIRST_STEPS[device])], device)
     return {"growth_mib": growth, "how": how}, lambda: {"seconds": seconds(step, device)}
 
 

@@ -8,6 +8,7 @@ Source  Karras et al. 2020, section 4.2 and the code beside it; Zhang 2019 for t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -117,18 +118,24 @@ def up_convolve_backward(
 
 def _fir_backward(g: Tensor, taps: tuple[float, ...], gain: float) -> Tensor:
     """[N, C, H, W] -> [N, C, H + 3, W + 3]: the turned filter, over zeros beyond the border."""
-    f = torch.tensor(taps, dtype=g.dtype, device=g.device)
     c = g.shape[1]
-    return F.conv2d(g, (gain * f[:, None] * f).expand(c, 1, 4, 4), groups=c, padding=3)
+    return F.conv2d(g, _square(taps, gain, g.dtype, g.device).expand(c, 1, -1, -1), groups=c, padding=3)
 
 
 def fir(x: Tensor, taps: tuple[float, ...], gain: float, impl: str = "auto") -> Tensor:
     """Four taps along both axes without padding: [N, C, H + 3, W + 3] -> [N, C, H, W]."""
     if _worthwhile(x, impl):
         return upfirdn2d(x, tuple(gain**0.5 * t for t in taps), impl=impl)
-    f = torch.tensor(taps[::-1], dtype=x.dtype, device=x.device)  # conv2d correlates; a filter is convolved
-    c = x.shape[1]
-    return F.conv2d(x, (gain * f[:, None] * f).expand(c, 1, 4, 4), groups=c)
+    c, turned = x.shape[1], taps[::-1]  # conv2d correlates; a filter is convolved
+    return F.conv2d(x, _square(turned, gain, x.dtype, x.device).expand(c, 1, -1, -1), groups=c)
+
+
+@functools.lru_cache(maxsize=64)
+def _square(taps: tuple[float, ...], gain: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """gain taps[i] taps[j]. Kept where it is needed: to bring it to a GPU at every step would wait for it."""
+    with torch.inference_mode(False):  # a gradient may be asked for later
+        f = torch.tensor(taps, dtype=dtype, device=device)
+        return gain * f[:, None] * f
 
 
 def _worthwhile(x: Tensor, impl: str) -> bool:
@@ -166,8 +173,8 @@ def _upfirdn2d(x: Tensor, taps: tuple[float, ...], up: int, down: int, padding: 
     n, c, h, w = x.shape
     u = torch.zeros((n, c, h * up, w * up), dtype=x.dtype, device=x.device)
     u[:, :, ::up, ::up] = x
-    f = torch.tensor(taps[::-1], dtype=x.dtype, device=x.device)
-    return F.conv2d(F.pad(u, padding), (f[:, None] * f).expand(c, 1, -1, -1), groups=c, stride=down)
+    f = _square(taps[::-1], 1.0, x.dtype, x.device)
+    return F.conv2d(F.pad(u, padding), f.expand(c, 1, -1, -1), groups=c, stride=down)
 
 
 class _Upfirdn2d(torch.autograd.Function):

@@ -20,8 +20,11 @@ from torch.autograd.function import once_differentiable
 
 from .activation import GAIN, SLOPE, finish
 from .low_rank import LowRank, thin_gradients
-from .modulation import convolve, convolve_backward, demodulation
+from .modulation import convolve, convolve_backward, demodulation_by, energy
 from .padding import unwrap, wrap, zero_padding
+
+AT_ONCE_BYTES = 64 * 2**20
+"""Of float32 maps that are worked on together on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +61,19 @@ class _Layer(torch.autograd.Function):
     ) -> Tensor:  # fmt: skip
         g = geometry
         dense = weight if up is None else LowRank(up, down).added_to(weight)
-        d = demodulation(dense, s, g.eps)
+        e = energy(dense)
+        d = demodulation_by(e, s, g.eps)
         y = convolve(_scaled(x, s, g), dense, g.up_taps, zero_padding(g.tile))
         ctx.computed_in, ctx.geometry = y.dtype, g
         z = finish(y, d, bias, noise, strength, g.clamp)
-        ctx.save_for_backward(x, s, weight, up, down, bias, noise, strength, d, z)
+        ctx.save_for_backward(x, s, weight, up, down, bias, noise, strength, e, d, z)
         return z
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """The gradients of every tensor that wants one. Sums are float32, whatever mixed precision made of the maps."""
-        (x, s, weight, up, down, bias, noise, strength, d, z), g = ctx.saved_tensors, ctx.geometry
+        (x, s, weight, up, down, bias, noise, strength, e, d, z), g = ctx.saved_tensors, ctx.geometry
         wants_weight, wants_thin = ctx.needs_input_grad[2], any(ctx.needs_input_grad[3:5])
         gy, g_d, g_bias, g_strength = _finish_backward(gradients[0], z, d, bias, noise, strength, g.clamp)
         g_up: Any = None
@@ -87,13 +91,23 @@ class _Layer(torch.autograd.Function):
         gx, g_weight = convolve_backward(given, seen, kernel, g.up_taps, zero_padding(g.tile), wanted)
         del given, seen
         gx, g_s = _scaled_backward(gx, x, s, g.tile)
-        of_s, of_dense = _demodulation_backward(g_d, d, dense, s)
+        of_s, of_energy = _demodulation_backward(g_d, d, e, s)
+        if wants_weight or wants_thin:
+            of_dense = dense.float() * (2 * of_energy)[:, :, None, None]
         if wants_weight:
             g_weight = g_weight.float().add_(of_dense)
         if wants_thin:
             g_up += of_dense.flatten(1) @ down.flatten(1).t()
             g_down += (up.t() @ of_dense.flatten(1)).view_as(down)
         return gx, g_s + of_s, g_weight, g_up, g_down, g_bias, None, g_strength, None
+
+
+def _parts(maps: Tensor) -> list[slice]:
+    """Pictures that are worked on together: one on a processor, which stays in its cache, and several on a GPU, where
+    each piece of work has its price."""
+    count, room = len(maps), AT_ONCE_BYTES if maps.device.type == "cuda" else 0
+    each = max(1, min(count, room // max(1, 4 * maps[0].numel()))) if count else 1
+    return [slice(first, first + each) for first in range(0, count, each)]
 
 
 def _scaled(x: Tensor, s: Tensor, g: Geometry) -> Tensor:
@@ -104,16 +118,15 @@ def _scaled(x: Tensor, s: Tensor, g: Geometry) -> Tensor:
 def _scaled_backward(g: Tensor, x: Tensor, s: Tensor, tile: str) -> tuple[Tensor, Tensor]:
     """Gradients of x and s; g, that of `_scaled`'s result, is overwritten."""
     g = unwrap(g, 1, tile)
-    g_s = torch.stack([(one.float() * seen).sum((1, 2)) for one, seen in zip(g, x, strict=True)])
+    g_s = torch.cat([(g[part].float() * x[part]).sum((2, 3)) for part in _parts(x)])
     return g.mul_(s.to(g.dtype)[:, :, None, None]).to(x.dtype), g_s
 
 
-def _demodulation_backward(g_d: Tensor, d: Tensor, weight: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of s [N, I] and of the weight [O, I, k, k]. d = u^-1/2, so that dd/du = -d^3 / 2."""
-    weight, s = weight.float(), s.float()
+def _demodulation_backward(g_d: Tensor, d: Tensor, energy: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of s [N, I] and of the energy [O, I]. d = u^-1/2, so that dd/du = -d^3 / 2."""
+    s = s.float()
     g_u = -0.5 * d.float().pow(3) * g_d
-    energy = weight.square().sum((2, 3))
-    return 2 * s * (g_u @ energy), 2 * weight * (g_u.t() @ s.square())[:, :, None, None]
+    return 2 * s * (g_u @ energy.float()), g_u.t() @ s.square()
 
 
 def _finish_backward(
@@ -126,21 +139,21 @@ def _finish_backward(
     """
     gy = torch.empty_like(z, dtype=torch.float32)
     each, along, on_noise = [], [], []
-    for i, out in enumerate(gy):
-        q, result = out.copy_(g[i]), z[i].float()
-        q = torch.where(result > 0, q, q * SLOPE, out=q)
+    for part in _parts(z):
+        q, result = gy[part], z[part].float()
+        torch.ops.aten.leaky_relu_backward.grad_input(g[part].float(), result, SLOPE, False, grad_input=q)
         if clamp is not None:
             q.masked_fill_(result.abs() >= clamp, 0)
-        each.append(q.sum((1, 2)))
-        along.append(F.leaky_relu(result, 1 / SLOPE).mul_(q).sum((1, 2)))
+        each.append(q.sum((2, 3)))
+        along.append(F.leaky_relu(result, 1 / SLOPE).mul_(q).sum((2, 3)))
         if noise is not None:
-            own = noise[i if len(noise) > 1 else 0].float()
-            on_noise.append((own.flatten(1) @ q.permute(1, 2, 0).flatten(0, 1))[0])
-        q.mul_(GAIN * d[i, :, None, None])
-    sums, of_d = torch.stack(each), torch.stack(along)
+            own = (noise[part] if len(noise) > 1 else noise.expand(len(q), -1, -1, -1)).float()
+            on_noise.append((own.flatten(2) @ q.permute(0, 2, 3, 1).flatten(1, 2))[:, 0])
+        q.mul_(GAIN * d[part, :, None, None])
+    sums, of_d = torch.cat(each), torch.cat(along)
     of_d = of_d - GAIN * bias * sums
     of_strength = None
     if noise is not None:
-        seen = torch.stack(on_noise)
+        seen = torch.cat(on_noise)
         of_d, of_strength = of_d - GAIN * strength * seen, GAIN * seen.sum()
     return gy, of_d / d, GAIN * sums.sum(0), of_strength

@@ -68,7 +68,8 @@ class Recorded:
     def _record(self, key: Hashable, tensors: Sequence[Tensor]) -> _Record:
         """Recording runs nothing: the first replay does."""
         places, graph = [tensor.clone() for tensor in tensors], torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        # what other threads do meanwhile, a texture for somebody else, is theirs
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             result = self._function(key, places)
         return _Record(graph, places, result)
 

@@ -31,7 +31,7 @@ class Noisy(nn.Module):
 
 
 class NoisySubject:
-    tile, base, codes, kinds = "xy", (), 0, ()
+    tile, base, codes, kinds, sides = "xy", (), 0, (), (32, 32)
 
     def __init__(self) -> None:
         self.network = Noisy().requires_grad_(False)

@@ -8,7 +8,7 @@ from latent_loom.backend.adaptation.clip import unit
 from latent_loom.backend.adaptation.losses import directional_loss, diversity_loss, gamut_loss, in_domain_loss
 from latent_loom.backend.adaptation.measures import diversity, pinned_score, structure_score
 from latent_loom.backend.adaptation.resize import fit_square, resize
-from latent_loom.backend.adaptation.views import draw_view
+from latent_loom.backend.adaptation.views import _cut, draw_patches, draw_views
 
 
 def vectors(n: int, seed: int) -> torch.Tensor:
@@ -99,21 +99,61 @@ def test_the_gamut_loss_is_zero_inside_and_the_mean_square_of_the_excess_outside
     assert torch.allclose(gamut_loss(torch.tensor([-1.5, 0.0, 2.0, 0.0])), torch.tensor((0.25 + 1) / 4))
 
 
-def test_a_view_of_equal_pictures_is_equal_and_of_a_size_that_a_clip_was_trained_for():
+CPU = torch.device("cpu")
+
+
+def test_what_is_cut_out_is_rolled_cropped_and_resized():
+    x = torch.rand(1, 3, 40, 64)
+    for top, left, crop in ((0, 0, 40), (7, 50, 30), (39, 3, 26)):
+        rolled = x.roll((-top, -left), (2, 3))[..., :crop, :crop]
+        for size in (16, crop, 48):
+            seen = _cut(40, top, crop, size) @ x @ _cut(64, left, crop, size).T
+            assert torch.allclose(seen, resize(rolled, size, size), atol=1e-5)
+
+
+def test_views_are_of_the_size_of_each_clip_and_of_the_same_crop():
     rng, images = torch.Generator().manual_seed(0), torch.rand(2, 3, 64, 64) * 4 - 2
     for _ in range(20):
-        view = draw_view(images, "xy", rng)
-        seen = view.of(images)
-        assert torch.equal(seen, view.of(images.clone()))
-        assert 42 <= seen.shape[-1] <= 64 and seen.shape[-2] == seen.shape[-1]
-        assert (seen - view.noise).abs().max() <= 1 + 1e-5
+        small, large = draw_views(2, (64, 64), [16, 32], "xy", rng, CPU)
+        seen = [view.of(images) - view.noise for view in (small, large)]
+        assert [tuple(s.shape) for s in seen] == [(2, 3, 16, 16), (2, 3, 32, 32)]
+        assert (resize(seen[1], 16, 16) - seen[0]).abs().mean() < 0.05
+        assert (images.clamp(-1, 1).mean() - seen[0].mean()).abs() < 0.1  # what lies outside is clamped first
+
+
+def test_a_mirrored_view_is_the_other_way_round():
+    ramp, rng = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64), torch.Generator().manual_seed(0)
+    views = [draw_views(1, (64, 64), [32], "none", rng, CPU)[0] for _ in range(100)]
+    rising = [bool((v.of(ramp) - v.noise).diff(dim=3).mean() > 0) for v in views]
+    assert 30 <= sum(rising) <= 70
+    assert all((v.of(ramp) - v.noise).diff(dim=2).abs().max() < 1e-5 for v in views)
+
+
+def test_the_noise_of_a_view_is_resized_as_its_pictures_are():
+    rng = torch.Generator().manual_seed(0)
+    views = [draw_views(8, (64, 64), [8, 64], "xy", rng, CPU) for _ in range(20)]
+    weak, strong = ([v[i].noise.std().item() for v in views] for i in (0, 1))
+    assert max(strong) < 0.09 and all(w < s / 3 for w, s in zip(weak, strong, strict=True))
 
 
 def test_a_view_of_a_picture_that_does_not_wrap_never_crosses_its_border():
     rng, ramp = torch.Generator().manual_seed(0), torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
     for _ in range(30):
-        view = draw_view(ramp, "y", rng)
+        (view,) = draw_views(1, (64, 64), [64], "y", rng, CPU)
         steps = (view.of(ramp) - view.noise).diff(dim=3)
         assert (steps.abs() < 0.1).all()
-    wraps = [draw_view(ramp, "xy", rng) for _ in range(30)]
+    wraps = [draw_views(1, (64, 64), [64], "xy", rng, CPU)[0] for _ in range(30)]
     assert any(((v.of(ramp) - v.noise).diff(dim=3).abs() > 0.5).any() for v in wraps)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.4, 1.0])
+def test_patches_of_any_size_lie_at_random_places_that_both_pictures_share(share):
+    images = torch.rand(3, 3, 20, 16) * 2 - 1
+    (view,) = draw_patches(3, (20, 16), [8], share, "xy", torch.Generator().manual_seed(0), CPU)
+    first, second = view.of(images), view.of(-images)
+    assert first.shape == (3, 3, 8, 8) and torch.equal(first, -second)
+    side = max(1, round(share * 16))
+    rolled = [
+        images[0].roll((-i, -j), (1, 2))[None, :, :side, :side].clamp(-1, 1) for i in range(20) for j in range(16)
+    ]
+    assert any(torch.allclose(resize(r, 8, 8)[0], first[0], atol=1e-5) for r in rolled)

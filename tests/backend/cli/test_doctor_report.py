@@ -16,7 +16,7 @@ DATA = Path("/srv/projects/secret-film/loom")
         f"there is no {Path.home()}/work/secret-film/x.json.",
         "cannot read '/mnt/clients/secret-film/a.safetensors' (denied)",
         "kernels from C:\\Users\\secret-film\\AppData\\x.dll.",
-        f"token {secrets.token_hex(32)}",
+        pytest.param(f"token {secrets.token_hex(32)}", id="token"),
         "a backend at tcp://secret-film.example.org:4000 answers",
     ],
 )
