@@ -92,7 +92,8 @@ class Gradients:
             source, adapted = self.subject.pair(drawn, tensors)
             loss, direction = self.objective(source.float(), adapted.float(), tensors, views)
         trained = [t for t in tensors.values() if t.requires_grad]
-        return torch.stack([loss.detach(), direction]), torch.autograd.grad(loss, trained, allow_unused=True)
+        gradients = torch.autograd.grad(loss, trained, allow_unused=True)
+        return torch.stack([loss.detach(), direction]), [*map(_laid_out_as, gradients, trained)]
 
     def _replayed(
         self, drawn: Drawn, views: Views, tensors: Mapping[str, Tensor]
@@ -157,6 +158,13 @@ class _Recording:
         drawn, views = self._subject.filled(drawn, numbers[:count]), views.filled(numbers[count:])
         told, self._left = self._gradients.of(drawn, views, self._tensors)
         return told
+
+
+def _laid_out_as(gradient: Tensor | None, tensor: Tensor) -> Tensor | None:
+    """In the strides of the tensor, which Adam's fused kernels want, also along sides of length 1."""
+    if gradient is None or gradient.stride() == tensor.stride():
+        return gradient
+    return torch.empty_like(tensor).copy_(gradient)
 
 
 def _clear(tensors: Mapping[str, Tensor]) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from latent_loom.backend.adaptation import Adaptation, AdaptSettings
 from latent_loom.backend.adaptation.gradients import Gradients
+from latent_loom.backend.adaptation.repeatable import repeatable
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .conftest import make_clip, make_generator
@@ -90,10 +91,11 @@ def test_on_a_gpu_a_replayed_step_is_the_one_that_was_written(changes, caplog):
         clip = make_clip()
         clip.model.cuda()
         clip._mean, clip._std = clip._mean.cuda(), clip._std.cuda()
-        run = begun(clip, "cuda", precision="float32", deterministic=True, **changes)
-        if not record:
-            run.gradients = Written(run.subject, run.settings, run.objective)
-        return stepped(run, 12)
+        with repeatable(True):
+            run = begun(clip, "cuda", precision="float32", **changes)
+            if not record:
+                run.gradients = Written(run.subject, run.settings, run.objective)
+            return stepped(run, 12)
 
     wanted, made = trained(record=False), trained(record=True)
     assert "not recorded" not in caplog.text
