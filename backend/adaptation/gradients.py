@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -22,15 +23,19 @@ from .stylegan2 import Drawn, StyleGAN2Subject
 from .subject import Subject
 
 log = logging.getLogger(__name__)
+Found = tuple[Tensor, Sequence[Tensor | None]]
+"""[loss, direction], and a gradient of every tensor that trains; None where it counts for nothing."""
 
 
 class Gradients:
-    """freed  other models were let go
-    parts  in how many parts a batch is taken
+    """of_batch  what is done with a batch, or with a part of it
+    freed     other models were let go
+    parts     in how many parts a batch is taken
     """
 
     def __init__(self, subject: Subject, settings: AdaptSettings, objective: Objective) -> None:
         self.subject, self.settings, self.objective = subject, settings, objective
+        self.of_batch = OfBatch(subject, settings, objective)
         self.freed, self.parts = False, 1
         self._recording: _Recording | None = None
 
@@ -77,7 +82,7 @@ class Gradients:
             if self._may_record:
                 numbers, gradients = self._replayed(part, views, tensors)
             else:
-                numbers, gradients = self.of(part, views, tensors)
+                numbers, gradients = self.of_batch(part, views, tensors)
             told = told + share * numbers
             for tensor, gradient in zip(trained, gradients, strict=True):
                 if gradient is not None:
@@ -86,29 +91,11 @@ class Gradients:
         loss, direction = told.tolist()
         return {"loss": loss, "direction": direction}
 
-    def of(self, drawn: Any, views: Views, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Sequence[Tensor | None]]:
-        """([loss, direction], a gradient of every tensor that trains): of pictures of these inputs, seen so."""
-        with self._autocast():
-            source, adapted = self.subject.pair(drawn, tensors)
-            loss, direction = self.objective(source.float(), adapted.float(), tensors, views)
-        trained = [t for t in tensors.values() if t.requires_grad]
-        gradients = torch.autograd.grad(loss, trained, allow_unused=True)
-        return torch.stack([loss.detach(), direction]), [*map(_laid_out_as, gradients, trained)]
-
-    def _replayed(
-        self, drawn: Drawn, views: Views, tensors: Mapping[str, Tensor]
-    ) -> tuple[Tensor, Sequence[Tensor | None]]:
-        """What `of` gives, recorded; anew where other tensors train than at the last call."""
+    def _replayed(self, drawn: Drawn, views: Views, tensors: Mapping[str, Tensor]) -> Found:
+        """What `of_batch` gives, recorded; anew where other tensors train than at the last call."""
         if self._recording is None or not self._recording.is_of(tensors):
-            self._recording = _Recording(self, tensors)
+            self._recording = _Recording(self.of_batch, tensors)
         return self._recording(drawn, views)
-
-    def _autocast(self) -> torch.autocast:
-        """Mixed precision keeps what CLIP returns, directions and losses in float32."""
-        device = self.subject.device.type
-        able = device == "cuda" and torch.cuda.is_bf16_supported()
-        mixed = self.settings.precision == "mixed" or (self.settings.precision == "auto" and able)
-        return torch.autocast(device, dtype=torch.bfloat16, enabled=mixed)
 
     def _spare(self) -> None:
         """Let other models go; compute activations twice, which changes no bit; at last take the batch in parts, in
@@ -130,34 +117,61 @@ class Gradients:
         MODELS.free()
 
 
-class _Recording:
-    """`Gradients.of` for the same tensors every time. What it returns is overwritten by the next call."""
+@dataclass(frozen=True)
+class OfBatch:
+    """Forward and backward, once, for pictures that are drawn and views of them."""
 
-    def __init__(self, gradients: Gradients, tensors: Mapping[str, Tensor]) -> None:
-        self._gradients, self._tensors = gradients, dict(tensors)
-        self._trained = {name for name, t in tensors.items() if t.requires_grad}
-        self._recorded = Recorded(self._run, gradients.subject.device)
-        self._left: Sequence[Tensor | None] = ()
-        self._like: tuple[Drawn, Views]
+    subject: Subject
+    settings: AdaptSettings
+    objective: Objective
+
+    def __call__(self, drawn: Any, views: Views, tensors: Mapping[str, Tensor]) -> Found:
+        with self._autocast():
+            source, adapted = self.subject.pair(drawn, tensors)
+            loss, direction = self.objective(source.float(), adapted.float(), tensors, views)
+        trained = [t for t in tensors.values() if t.requires_grad]
+        gradients = torch.autograd.grad(loss, trained, allow_unused=True)
+        return torch.stack([loss.detach(), direction]), [*map(_laid_out_as, gradients, trained)]
+
+    def _autocast(self) -> torch.autocast:
+        """Mixed precision keeps what CLIP returns, directions and losses in float32."""
+        device = self.subject.device.type
+        able = device == "cuda" and torch.cuda.is_bf16_supported()
+        mixed = self.settings.precision == "mixed" or (self.settings.precision == "auto" and able)
+        return torch.autocast(device, dtype=torch.bfloat16, enabled=mixed)
+
+
+class _Recording:
+    """`OfBatch` for the same tensors every time. What it returns is overwritten by the next call. Nothing in it refers
+    back to it, so that the memory of what was recorded goes with it."""
+
+    def __init__(self, of_batch: OfBatch, tensors: Mapping[str, Tensor]) -> None:
+        subject = self._subject = cast(StyleGAN2Subject, of_batch.subject)
+        self._tensors, self._trained = dict(tensors), _trained(tensors)
+        self._like: list[Any] = []
+        self._left: list[Tensor | None] = []
+        like, left, tensors = self._like, self._left, self._tensors
+
+        def run(key: Hashable, numbers: Sequence[Tensor]) -> Tensor:
+            drawn, views = like
+            count = len(subject.tensors_of(drawn))
+            filled = subject.filled(drawn, numbers[:count]), views.filled(numbers[count:])
+            told, left[:] = of_batch(*filled, tensors)
+            return told
+
+        self._recorded = Recorded(run, subject.device)
 
     def is_of(self, tensors: Mapping[str, Tensor]) -> bool:
         same = tensors.keys() == self._tensors.keys() and all(t is self._tensors[name] for name, t in tensors.items())
-        return same and self._trained == {name for name, t in tensors.items() if t.requires_grad}
+        return same and self._trained == _trained(tensors)
 
-    def __call__(self, drawn: Drawn, views: Views) -> tuple[Tensor, Sequence[Tensor | None]]:
-        self._like = drawn, views
+    def __call__(self, drawn: Drawn, views: Views) -> Found:
+        self._like[:] = drawn, views
         return self._recorded("", [*self._subject.tensors_of(drawn), *views.tensors]), self._left
 
-    @property
-    def _subject(self) -> StyleGAN2Subject:
-        return cast(StyleGAN2Subject, self._gradients.subject)
 
-    def _run(self, key: Hashable, numbers: Sequence[Tensor]) -> Tensor:
-        drawn, views = self._like
-        count = len(self._subject.tensors_of(drawn))
-        drawn, views = self._subject.filled(drawn, numbers[:count]), views.filled(numbers[count:])
-        told, self._left = self._gradients.of(drawn, views, self._tensors)
-        return told
+def _trained(tensors: Mapping[str, Tensor]) -> set[str]:
+    return {name for name, t in tensors.items() if t.requires_grad}
 
 
 def _laid_out_as(gradient: Tensor | None, tensor: Tensor) -> Tensor | None:

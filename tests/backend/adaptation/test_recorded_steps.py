@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from latent_loom.backend.adaptation import Adaptation, AdaptSettings
@@ -61,7 +64,7 @@ def test_nothing_in_a_step_waits_for_its_device(clip, method):
     drawn, rng = run.draw(), torch.Generator().manual_seed(0)
     views = run.objective.draw(4, run.subject.sides, rng, run.subject.device)
     with Waiting() as waiting:
-        run.gradients.of(drawn, views, run.tensors)
+        run.gradients.of_batch(drawn, views, run.tensors)
     assert not waiting.found
 
 
@@ -82,6 +85,20 @@ def test_a_step_is_the_same_by_way_of_a_record(clip, changes):
     recorded.gradients = Recording(recorded.subject, recorded.settings, recorded.objective)
     wanted, made = stepped(plain), stepped(recorded)
     assert all(torch.equal(wanted[name], made[name]) for name in wanted)
+
+
+def test_what_was_recorded_goes_with_its_run(clip):
+    run = begun(clip)
+    run.gradients = Recording(run.subject, run.settings, run.objective)
+    stepped(run, 2)
+    kept = weakref.ref(run.gradients._recording)
+    assert kept() is not None
+    gc.disable()
+    try:
+        run.gradients = Recording(run.subject, run.settings, run.objective)
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 @GPU
