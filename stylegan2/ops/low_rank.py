@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .modulation import convolve, convolve_backward
 from .padding import wrap, zero_padding
+from .resample import scattered_gradient
 
 
 @dataclass(frozen=True)
@@ -64,4 +65,25 @@ def thin_gradients(
     # the operand with few rows first: libraries take several times as long for the same product the other way round
     d_up = torch.bmm(thin.flatten(2), g.flatten(2).transpose(1, 2)).sum(0).t()
     g_thin = F.conv2d(g, up.t()[:, :, None, None])
+    if scaled.device.type == "cpu":
+        return d_up, _by_windows(g_thin, scaled, up_taps, padding)
     return d_up, convolve_backward(g_thin, scaled, down, up_taps, padding, (False, True))[1]
+
+
+def _by_windows(g: Tensor, x: Tensor, up_taps: tuple[float, ...] | None, padding: tuple[int, int]) -> Tensor:
+    """The gradient [r, I, 3, 3] of A, as of `convolve_backward`, from g [N, r, H', W'] and the input x [N, I, H, W].
+
+    One product of x with the 3x3 windows of g, of which there are few channels: libraries for processors take three
+    times as long for the gradient of a kernel with few outputs. Picture by picture, for memory.
+    """
+    py, px = padding
+    stride, around = 1, (2 - py, 2 - px)
+    if up_taps is not None:
+        stride, around = 2, (1 - py, 1 - px)
+        g = scattered_gradient(g, up_taps, padding)
+    total = torch.zeros(9 * g.shape[1], x.shape[1])
+    for one, seen in zip(g, x, strict=True):
+        windows = F.unfold(one[None], 3, padding=around, stride=stride)[0]
+        total.addmm_(windows, seen.flatten(1).t())
+    kernel = total.view(g.shape[1], 3, 3, -1).permute(0, 3, 1, 2)
+    return kernel.flip(2, 3) if up_taps is None else kernel

@@ -101,12 +101,22 @@ def _scattered_backward(
     g: Tensor, x: Tensor, weight: Tensor, padding: tuple[int, int], wanted: Sequence[bool]
 ) -> tuple[Any, Any]:
     """Gradients of x and weight: those of the transposed convolution."""
-    py, px = padding
-    g = g[:, :, py : g.shape[2] - py, px : g.shape[3] - px]  # what lies beyond came of zeros
+    g, (py, px) = _reached(g, padding), padding
     gx, gw, _ = torch.ops.aten.convolution_backward(
         g, x, weight.transpose(0, 1), None, [2, 2], [1 - py, 1 - px], [1, 1], True, [0, 0], 1, [*wanted, False]
     )
     return gx, None if gw is None else gw.transpose(0, 1)
+
+
+def _reached(g: Tensor, padding: tuple[int, int]) -> Tensor:
+    """Of y and its gradient, what samples within the border reach; what lies beyond came of zeros."""
+    py, px = padding
+    return g[:, :, py : g.shape[2] - py, px : g.shape[3] - px]
+
+
+def scattered_gradient(g: Tensor, taps: tuple[float, ...], padding: tuple[int, int]) -> Tensor:
+    """The gradient of y of `up_convolve` (what samples within the border reach of it), from that of its result."""
+    return _reached(_fir_backward(g, taps, gain=4.0), padding)
 
 
 def up_convolve_backward(
