@@ -19,6 +19,8 @@ WARMUP = 20
 AVERAGED = 0.95
 """The share of the average that stays at each step: batches are small, and one step is as much noise as way."""
 MAX_ROLLBACKS = 4
+FUSED = ("cpu", "cuda")
+"""Devices where PyTorch has an Adam that takes all tensors at once."""
 MOMENTS = {"mean": "exp_avg", "square": "exp_avg_sq"}
 """Adam's state by our names."""
 STATES = (*MOMENTS, "mask", "last")
@@ -138,8 +140,10 @@ class Descent:
 
     def _fresh_optimizer(self) -> torch.optim.Adam | None:
         trained = [t for t in self.tensors.values() if t.requires_grad]
-        fused = bool(trained) and trained[0].device.type == "cuda"
-        return torch.optim.Adam(trained, lr=self.learning_rate, betas=self.betas, fused=fused) if trained else None
+        if not trained:
+            return None
+        fused = trained[0].device.type in FUSED
+        return torch.optim.Adam(trained, lr=self.learning_rate, betas=self.betas, fused=fused)
 
     def _try_step(self, gradients: Callable[[], dict[str, float]]) -> dict[str, float]:
         assert self._optimizer is not None  # whatever selects has selected by now

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ...stylegan2.checkpoints.atomic import check_ordinary
 from ...stylegan2.networks import Generator
+from ...stylegan2.ops.low_rank import dense
 from ..errors import BadCheckpoint, BadRequest, Damaged
 from ..models.headers import FileHeader, Shapes, check_digest, read_header, with_digest
 from ..models.style_info import METADATA_KEY, StyleInfo, info_of, read_info
@@ -152,7 +153,7 @@ def expand(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if name.endswith(UP):
             parameter = name.removesuffix(UP)
-            deltas[parameter] = torch.einsum("or,r...->o...", tensor.float(), tensors[parameter + DOWN].float())
+            deltas[parameter] = dense(tensor.float(), tensors[parameter + DOWN].float())
         elif not name.endswith(DOWN):
             deltas[name] = tensor.float()
     return deltas

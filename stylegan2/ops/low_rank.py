@@ -23,6 +23,10 @@ from .padding import wrap, zero_padding
 from .resample import scattered_gradient
 
 
+LARGE = 2**20
+"""Numbers of one picture's input from which `_by_windows` is the quicker way (measured: docs/LOG.md)."""
+
+
 @dataclass(frozen=True)
 class LowRank:
     """up = B [O, r], down = A [r, I, k, k]."""
@@ -32,11 +36,16 @@ class LowRank:
 
     def added_to(self, weight: Tensor) -> Tensor:
         """weight [O, I, k, k] + B A."""
-        return weight + torch.einsum("or,rikl->oikl", self.up, self.down)
+        return weight + dense(self.up, self.down)
 
     def traced(self, y: Tensor, x: Tensor, s: Tensor, *, tile: str, up_taps: tuple[float, ...] | None) -> Tensor:
         """y, the convolution of x with the detached sum, with the gradients of A and B; others as in `modulation`."""
         return _Traced.apply(y, x, s, self.up, self.down, tile, up_taps)
+
+
+def dense(up: Tensor, down: Tensor) -> Tensor:
+    """B A of B [O, r] and A [r, ...]: [O, ...]."""
+    return (up @ down.reshape(len(down), -1)).view(len(up), *down.shape[1:])
 
 
 class _Traced(torch.autograd.Function):
@@ -65,7 +74,7 @@ def thin_gradients(
     # the operand with few rows first: libraries take several times as long for the same product the other way round
     d_up = torch.bmm(thin.flatten(2), g.flatten(2).transpose(1, 2)).sum(0).t()
     g_thin = F.conv2d(g, up.t()[:, :, None, None])
-    if scaled.device.type == "cpu":
+    if scaled.device.type == "cpu" and scaled[0].numel() >= LARGE:
         return d_up, _by_windows(g_thin, scaled, up_taps, padding)
     return d_up, convolve_backward(g_thin, scaled, down, up_taps, padding, (False, True))[1]
 
@@ -73,8 +82,8 @@ def thin_gradients(
 def _by_windows(g: Tensor, x: Tensor, up_taps: tuple[float, ...] | None, padding: tuple[int, int]) -> Tensor:
     """The gradient [r, I, 3, 3] of A, as of `convolve_backward`, from g [N, r, H', W'] and the input x [N, I, H, W].
 
-    One product of x with the 3x3 windows of g, of which there are few channels: libraries for processors take three
-    times as long for the gradient of a kernel with few outputs. Picture by picture, for memory.
+    One product of x with the 3x3 windows of g, of which there are few channels: for large maps, libraries for
+    processors take three times as long for the gradient of a kernel with few outputs. Picture by picture, for memory.
     """
     py, px = padding
     stride, around = 1, (2 - py, 2 - px)

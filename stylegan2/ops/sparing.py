@@ -23,8 +23,8 @@ from .low_rank import LowRank, thin_gradients
 from .modulation import convolve, convolve_backward, demodulation_by, energy
 from .padding import unwrap, wrap, zero_padding
 
-AT_ONCE_BYTES = 64 * 2**20
-"""Of float32 maps that are worked on together on a GPU."""
+AT_ONCE_BYTES = {"cpu": 2**20, "cuda": 64 * 2**20}
+"""Of float32 maps that are worked on together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +103,9 @@ class _Layer(torch.autograd.Function):
 
 
 def _parts(maps: Tensor) -> list[slice]:
-    """Pictures that are worked on together: one on a processor, which stays in its cache, and several on a GPU, where
-    each piece of work has its price."""
-    count, room = len(maps), AT_ONCE_BYTES if maps.device.type == "cuda" else 0
+    """Pictures that are worked on together: on a processor as many as stay in its cache, on a GPU, where each piece of
+    work has its price, more."""
+    count, room = len(maps), AT_ONCE_BYTES["cuda" if maps.device.type == "cuda" else "cpu"]
     each = max(1, min(count, room // max(1, 4 * maps[0].numel()))) if count else 1
     return [slice(first, first + each) for first in range(0, count, each)]
 

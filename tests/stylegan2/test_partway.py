@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from latent_loom.stylegan2.inputs import sample_inputs
+from latent_loom.stylegan2.ops import low_rank
 from latent_loom.stylegan2.ops.low_rank import LowRank
 from torch.func import functional_call
 
@@ -37,9 +38,11 @@ def test_the_partial_sum_of_colours_is_a_smaller_picture_that_the_whole_is_built
     assert torch.allclose(torch.nn.functional.avg_pool2d(whole, 2).mean((2, 3)), part.mean((2, 3)), atol=1e-4)
 
 
-@pytest.mark.parametrize("tile", ["none", "xy"])
+@pytest.mark.parametrize("tile", ["none", "x", "xy"])
 @pytest.mark.parametrize("layer", ["b8.conv0", "b16.conv1"])
-def test_a_low_rank_update_has_the_values_and_the_gradients_of_the_dense_change(drawn, tile, layer):
+@pytest.mark.parametrize("large", [0, low_rank.LARGE])
+def test_a_low_rank_update_has_the_values_and_the_gradients_of_the_dense_change(drawn, tile, layer, large, monkeypatch):
+    monkeypatch.setattr(low_rank, "LARGE", large)
     generator, ws, inputs = drawn
     weight = generator.get_parameter(f"synthesis.{layer}.weight").detach()
     torch.manual_seed(3)
@@ -48,7 +51,7 @@ def test_a_low_rank_update_has_the_values_and_the_gradients_of_the_dense_change(
     def gradients(dense: bool):
         u, d = up.clone().requires_grad_(True), down.clone().requires_grad_(True)
         if dense:
-            changed = {f"synthesis.{layer}.weight": weight + torch.einsum("or,rikl->oikl", u, d)}
+            changed = {f"synthesis.{layer}.weight": weight + low_rank.dense(u, d)}
             picture = functional_call(generator, changed, (ws, inputs), {"tile": tile})
         else:
             picture = generator.synthesis(ws, inputs, tile=tile, updates={layer: LowRank(u, d)}).image
