@@ -22,7 +22,6 @@ from .modulation import convolve, convolve_backward
 from .padding import wrap, zero_padding
 from .resample import scattered_gradient
 
-
 LARGE = 2**20
 """Numbers of one picture's input from which `_by_windows` is the quicker way (measured: docs/LOG.md)."""
 
