@@ -1,9 +1,9 @@
 """A styled convolution for training with little memory: what goes in and what comes out are all that is kept.
 
 The result z of one layer is what goes into the next, so each layer adds one map to what is kept. A leaky ReLU can be
-undone: from z both its sign and the value before it are known again. The input scaled by the style, the dense weight
-of a low-rank change and its sums of squares are cheap beside the convolution, and are made once more in the backward
-pass, which goes picture by picture wherever it can. Once differentiable.
+undone: from z both its sign and the value before it are known again. The input scaled by the style and the dense weight
+of a low-rank change are cheap beside the convolution, and are made once more in the backward pass, which goes picture
+by picture where pictures are large. Once differentiable.
 
 Source  Bulò et al. 2018 (in-place activated batch norm) has the trick with the leaky ReLU
 """
