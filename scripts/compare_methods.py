@@ -75,8 +75,7 @@ def settings_of(candidate: str, source: str, target: str, seed: int) -> AdaptSet
     method, rate, *rest = candidate.split(":")
     more = dict(part.split("=") for part in ",".join(rest).split(",") if part)
     others = {name: json.loads(value) for name, value in more.items()}
-    rates = {"learning_rate": float(rate)}
-    return AdaptSettings(source=source, target=target, method=method, seed=seed, **(rates | others))
+    return AdaptSettings(source=source, target=target, method=method, seed=seed, learning_rate=float(rate), **others)
 
 
 def measure_run(

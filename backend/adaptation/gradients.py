@@ -72,7 +72,6 @@ class Gradients:
         s, subject = self.settings, self.subject
         told = torch.zeros(2, device=subject.device)
         _clear(tensors)
-        trained = [t for t in tensors.values() if t.requires_grad]
         drawn = subject.draw(s.batch, rng, psi=s.psi, mixing=s.mixing)
         size = -(-s.batch // self.parts)
         for first in range(0, s.batch, size):
@@ -84,7 +83,7 @@ class Gradients:
             else:
                 numbers, gradients = self.of_batch(part, views, tensors)
             told = told + share * numbers
-            for tensor, gradient in zip(trained, gradients, strict=True):
+            for tensor, gradient in zip(_trained(tensors).values(), gradients, strict=True):
                 if gradient is not None:
                     own = gradient if share == 1 else gradient * share
                     tensor.grad = own if tensor.grad is None else tensor.grad + own
@@ -129,7 +128,7 @@ class OfBatch:
         with self._autocast():
             source, adapted = self.subject.pair(drawn, tensors)
             loss, direction = self.objective(source.float(), adapted.float(), tensors, views)
-        trained = [t for t in tensors.values() if t.requires_grad]
+        trained = [*_trained(tensors).values()]
         gradients = torch.autograd.grad(loss, trained, allow_unused=True)
         return torch.stack([loss.detach(), direction]), [*map(_laid_out_as, gradients, trained)]
 
@@ -147,7 +146,7 @@ class _Recording:
 
     def __init__(self, of_batch: OfBatch, tensors: Mapping[str, Tensor]) -> None:
         subject = self._subject = cast(StyleGAN2Subject, of_batch.subject)
-        self._tensors, self._trained = dict(tensors), _trained(tensors)
+        self._tensors, self._trained = dict(tensors), _trained(tensors).keys()
         self._like: list[Any] = []
         self._left: list[Tensor | None] = []
         like, left, tensors = self._like, self._left, self._tensors
@@ -163,15 +162,15 @@ class _Recording:
 
     def is_of(self, tensors: Mapping[str, Tensor]) -> bool:
         same = tensors.keys() == self._tensors.keys() and all(t is self._tensors[name] for name, t in tensors.items())
-        return same and self._trained == _trained(tensors)
+        return same and self._trained == _trained(tensors).keys()
 
     def __call__(self, drawn: Drawn, views: Views) -> Found:
         self._like[:] = drawn, views
         return self._recorded("", [*self._subject.tensors_of(drawn), *views.tensors]), self._left
 
 
-def _trained(tensors: Mapping[str, Tensor]) -> set[str]:
-    return {name for name, t in tensors.items() if t.requires_grad}
+def _trained(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: t for name, t in tensors.items() if t.requires_grad}
 
 
 def _laid_out_as(gradient: Tensor | None, tensor: Tensor) -> Tensor | None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ...stylegan2.inputs import beside
-from .resize import resize_matrix
+from .resize import resize, resize_matrix
 
 SMALLEST_CROP = 0.65
 NOISE = 0.08
@@ -56,12 +56,11 @@ def draw_views(
     views = []
     for size in sizes:
         rows, columns = _cut(sides[0], top, crop, size), _cut(sides[1], left, crop, size)
-        own = resize_matrix(crop, size).to(device)
         views.append(
             View(
                 rows=rows.to(device),
                 columns=(columns.flip(0) if mirror else columns).to(device),
-                noise=own @ noise @ own.T,
+                noise=resize(noise, size, size),
             )
         )
     return views

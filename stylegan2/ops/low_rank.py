@@ -89,7 +89,7 @@ def _by_windows(g: Tensor, x: Tensor, up_taps: tuple[float, ...] | None, padding
     if up_taps is not None:
         stride, around = 2, (1 - py, 1 - px)
         g = scattered_gradient(g, up_taps, padding)
-    total = torch.zeros(9 * g.shape[1], x.shape[1])
+    total = x.new_zeros(9 * g.shape[1], x.shape[1])
     for one, seen in zip(g, x, strict=True):
         windows = F.unfold(one[None], 3, padding=around, stride=stride)[0]
         total.addmm_(windows, seen.flatten(1).t())
