@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor
 
 from ...stylegan2.networks import Generator
+from ..heap import freed_memory_kept
 from ..job import Job, Progress
 from .clip import Clip
 from .repeatable import repeatable
@@ -47,7 +48,7 @@ def adapt(
     Raises  PromptError, BadRequest, NotFound, NonFinite, OutOfMemory, Cancelled
     """
     job = job or Job()
-    with repeatable(settings.deterministic):
+    with repeatable(settings.deterministic), freed_memory_kept():
         run = Adaptation(generator, settings, clips=clips, judge=judge, resume=resume, state=state)
 
         def kept(snapshots: list[Snapshot]) -> None:

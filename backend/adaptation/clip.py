@@ -21,8 +21,8 @@ from torch import Tensor
 from ..errors import BadCheckpoint, NotFound, PromptError
 from ..models.memory import MODELS
 from ..roots import allowed
-from .attention import pack_attention
 from .resize import fit_square
+from .tower import pack_tower
 
 BUILTIN_FOLDER = Path(__file__).parent.parent / "models" / "builtin"
 BUILTIN_CLIPS = {"builtin": BUILTIN_FOLDER / "clip", "judge": BUILTIN_FOLDER / "judge"}
@@ -87,7 +87,7 @@ class Clip:
     ) -> None:
         self.name = name
         self.model = model.eval().requires_grad_(False)
-        pack_attention(self.model.visual)
+        pack_tower(self.model.visual)
         self.tokenizer = tokenizer
         self.templates = tuple(templates)
         self.size = size

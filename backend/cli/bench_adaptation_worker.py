@@ -5,8 +5,8 @@
 Says one JSON object when it is ready (how much memory its first steps took: with the second, the optimizer's state is
 there, and on a GPU some more go before one is recorded) and one more for every line that it reads, after one timed
 step. Generator and CLIP have random weights; the architecture is rosinality's with channel multiplier 1 and ViT-B/32.
-Of the reference nothing is changed but the names of the device and of the multiplier, which are constants there; its
-`clip` package is played by open_clip.
+Ours has what `adapt` puts around its steps (`heap`). Of the reference nothing is changed but the names of the device
+and of the multiplier, which are constants there; its `clip` package is played by open_clip.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ...stylegan2.config import GeneratorConfig
 from ...stylegan2.networks import Generator
 from ...stylegan2.training.recorded import WARM_UP
 from ..adaptation.repeatable import repeatable
+from ..heap import freed_memory_kept
 from .bench_worker import Step, Unavailable, growth_mib, macs, rates, seconds, serve
 
 W_DIM = 512
@@ -57,6 +58,8 @@ def measured(settings: dict[str, Any]) -> tuple[dict[str, Any], Step]:
         return {"gmac": gmac}, rate
     if settings.get("deterministic"):
         forever.enter_context(repeatable(True))
+    if settings["impl"] != "reference":
+        forever.enter_context(freed_memory_kept())
     try:
         step = reference(settings) if settings["impl"] == "reference" else ours(settings)
     except Unavailable as reason:

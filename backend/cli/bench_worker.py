@@ -9,7 +9,6 @@ line that it reads, after one timed forward. `impl` is ours ("native", "torch"),
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import sys
@@ -22,6 +21,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from ..heap import trim
 
 Z = 512
 PAGES = Path("/proc/self/clear_refs")
@@ -184,7 +185,7 @@ def growth_mib(work: Callable[[], Any], device: str) -> tuple[float, str]:
         work()
         torch.cuda.synchronize()
         return (torch.cuda.max_memory_allocated() - allocated) / 2**20, "peak of the memory allocated on the GPU"
-    _give_back_free_memory()
+    trim()
     before = _status("VmRSS")
     try:
         PAGES.write_text("5")  # the high-water mark falls to what is resident now
@@ -195,12 +196,6 @@ def growth_mib(work: Callable[[], Any], device: str) -> tuple[float, str]:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before, "peak resident memory of the process"
     work()
     return _status("VmHWM") - before, "peak resident memory during one forward (reset through /proc/self/clear_refs)"
-
-
-def _give_back_free_memory() -> None:
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _status(name: str) -> float:

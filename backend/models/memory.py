@@ -9,9 +9,7 @@ that works with a model keeps it to its end.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
-import sys
 import threading
 import time
 from collections import OrderedDict
@@ -23,6 +21,7 @@ from typing import Any, TypeVar
 import torch
 
 from ..errors import OutOfMemory
+from ..heap import trim
 
 MIB = 1 << 20
 DEVICE_SHARE, HOST_SHARE = 0.5, 0.125
@@ -154,9 +153,7 @@ def give_back() -> None:
     gc.collect()
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
-            ctypes.CDLL(None).malloc_trim(0)
+    trim()
 
 
 def held_mib(device: torch.device) -> int:

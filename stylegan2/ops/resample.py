@@ -101,14 +101,15 @@ class _Scattered(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         x, weight = ctx.saved_tensors
-        return *_scattered_backward(gradients[0], x, weight, ctx.padding, ctx.needs_input_grad[:2]), None, None
+        g, padding = gradients[0], ctx.padding
+        return *_scattered_backward(_reached(g, padding), x, weight, padding, ctx.needs_input_grad[:2]), None, None
 
 
 def _scattered_backward(
     g: Tensor, x: Tensor, weight: Tensor, padding: tuple[int, int], wanted: Sequence[bool]
 ) -> tuple[Any, Any]:
-    """Gradients of x and weight: those of the transposed convolution."""
-    g, (py, px) = _reached(g, padding), padding
+    """Gradients of x and weight from that of what `_reached` leaves of y: those of the transposed convolution."""
+    py, px = padding
     gx, gw, _ = torch.ops.aten.convolution_backward(
         g, x, weight.transpose(0, 1), None, [2, 2], [1 - py, 1 - px], [1, 1], True, [0, 0], 1, [*wanted, False]
     )
@@ -116,27 +117,24 @@ def _scattered_backward(
 
 
 def _reached(g: Tensor, padding: tuple[int, int]) -> Tensor:
-    """Of y and its gradient, what samples within the border reach; what lies beyond came of zeros."""
+    """Of the gradient of y, what samples within the border reach; what lies beyond came of zeros."""
     py, px = padding
     return g[:, :, py : g.shape[2] - py, px : g.shape[3] - px]
 
 
 def scattered_gradient(g: Tensor, taps: tuple[float, ...], padding: tuple[int, int]) -> Tensor:
-    """The gradient of y of `up_convolve` (what samples within the border reach of it), from that of its result."""
-    return _reached(_fir_backward(g, taps, gain=4.0), padding)
+    """The gradient of y of `up_convolve` (what samples within the border reach of it), from that of its result: the
+    turned filter over zeros beyond the border. As `_reached`, but nothing is made that is cut off."""
+    (py, px), c = padding, g.shape[1]
+    f = _square(taps, 4.0, g.dtype, g.device).expand(c, 1, -1, -1)
+    return F.conv2d(g, f, groups=c, padding=(3 - py, 3 - px))
 
 
 def up_convolve_backward(
     g: Tensor, x: Tensor, weight: Tensor, taps: tuple[float, ...], padding: tuple[int, int], wanted: Sequence[bool]
 ) -> tuple[Any, Any]:
     """Gradients of x and weight of `up_convolve`, as they are `wanted`, from that of its result."""
-    return _scattered_backward(_fir_backward(g, taps, gain=4.0), x, weight, padding, wanted)
-
-
-def _fir_backward(g: Tensor, taps: tuple[float, ...], gain: float) -> Tensor:
-    """[N, C, H, W] -> [N, C, H + 3, W + 3]: the turned filter, over zeros beyond the border."""
-    c = g.shape[1]
-    return F.conv2d(g, _square(taps, gain, g.dtype, g.device).expand(c, 1, -1, -1), groups=c, padding=3)
+    return _scattered_backward(scattered_gradient(g, taps, padding), x, weight, padding, wanted)
 
 
 def fir(x: Tensor, taps: tuple[float, ...], gain: float, impl: str = "auto") -> Tensor:

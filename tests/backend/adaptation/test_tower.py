@@ -1,4 +1,4 @@
-"""Attention with one matrix product is the attention that it stands for."""
+"""A tower of few products gives what the ordinary one gives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from latent_loom.backend.adaptation.attention import PackedAttention, pack_attention
+from latent_loom.backend.adaptation.tower import PackedAttention, PatchEmbedding, pack_tower
 from open_clip.transformer import ResidualAttentionBlock
 from torch import nn
 
@@ -22,7 +22,7 @@ def block() -> ResidualAttentionBlock:
 @pytest.mark.parametrize("masked", [False, True])
 def test_packed_attention_gives_the_values_and_gradients_of_the_ordinary_one(block, masked):
     packed = copy.deepcopy(block)
-    pack_attention(packed)
+    pack_tower(packed)
     assert type(packed.attn) is PackedAttention and type(block.attn) is nn.MultiheadAttention
     mask = torch.full((5, 5), -torch.inf, dtype=torch.double).triu(1) if masked else None
     seen = []
@@ -38,5 +38,31 @@ def test_packed_attention_gives_the_values_and_gradients_of_the_ordinary_one(blo
 def test_packing_leaves_the_names_of_the_weights_and_blocks_with_keys_of_another_origin(block):
     names = list(block.state_dict())
     cross = ResidualAttentionBlock(24, 3, is_cross_attention=True)
-    pack_attention(nn.ModuleList([block, cross]))
+    pack_tower(nn.ModuleList([block, cross]))
     assert list(block.state_dict()) == names and type(cross.attn) is nn.MultiheadAttention
+
+
+@pytest.mark.parametrize("size", [(12, 20), (13, 21)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_patches_are_embedded_as_the_convolution_does_it(size, bias):
+    tower = nn.Module()
+    tower.conv1 = nn.Conv2d(3, 7, kernel_size=4, stride=4, bias=bias).double()
+    packed = copy.deepcopy(tower)
+    pack_tower(packed)
+    assert type(packed.conv1) is PatchEmbedding
+    seen = []
+    for each in (tower, packed):
+        x = torch.linspace(-1, 2, 2 * 3 * size[0] * size[1], dtype=torch.double).sin().view(2, 3, *size)
+        y = each.conv1(x.requires_grad_())
+        y.square().sum().backward()
+        seen.append((y.detach(), x.grad, each.conv1.weight.grad))
+    for one, other in zip(*seen, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"padding": 1}, {"dilation": 2}, {"groups": 3}])
+def test_a_convolution_of_other_windows_stays_one(options):
+    tower = nn.Module()
+    tower.conv1 = nn.Conv2d(3, 6, **{"kernel_size": 3, "stride": 3} | options)
+    pack_tower(tower)
+    assert type(tower.conv1) is nn.Conv2d
