@@ -66,3 +66,48 @@ def test_a_convolution_of_other_windows_stays_one(options):
     tower.conv1 = nn.Conv2d(3, 6, **{"kernel_size": 3, "stride": 3} | options)
     pack_tower(tower)
     assert type(tower.conv1) is nn.Conv2d
+
+
+class Tower(nn.Module):
+    """A small vision transformer, frozen."""
+
+    def __init__(self, block: ResidualAttentionBlock) -> None:
+        super().__init__()
+        self.conv1, self.block = nn.Conv2d(3, 24, kernel_size=4, stride=4, bias=False), block
+        self.float().requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.block(self.conv1(x).flatten(2).transpose(1, 2))
+
+
+def test_mixed_precision_keeps_no_copy_of_a_frozen_weight_and_its_gradients_are_the_usual_ones(block):
+    tower = Tower(block)
+    packed = copy.deepcopy(tower)
+    pack_tower(packed)
+    weights = {p.numel() for p in tower.parameters() if p.ndim > 1}  # no activation has as many numbers
+    kept: list[torch.Tensor] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor)
+        return tensor
+
+    found = []
+    for each in (tower, packed):
+        kept.clear()
+        x = torch.linspace(-1, 2, 3 * 3 * 12 * 12).sin().view(3, 3, 12, 12).requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                y = each(x)
+            copies = [t for t in kept if t.dtype == torch.bfloat16 and t.numel() in weights]
+            assert bool(copies) == (each is tower)
+            y.float().square().sum().backward()
+        found.append(x.grad)
+    torch.testing.assert_close(*found, rtol=0.05, atol=0.05 * found[0].abs().max().item())
+
+
+def test_a_weight_that_trains_gets_its_gradient(block):
+    tower = Tower(block)
+    pack_tower(tower)
+    tower.requires_grad_(True)
+    tower(torch.ones(1, 3, 8, 8)).square().sum().backward()
+    assert all(p.grad is not None for p in tower.parameters())
