@@ -377,7 +377,7 @@ class Client:
         socket.setsockopt(zmq.IDENTITY, self._identity)
         socket.setsockopt(zmq.MAXMSGSIZE, limits.MAX_FRAME_BYTES)
         socket.setsockopt(zmq.SNDHWM, limits.HIGH_WATER_MARK)
-        socket.setsockopt(zmq.RCVHWM, limits.HIGH_WATER_MARK)
+        socket.setsockopt(zmq.RCVHWM, limits.CLIENT_RECEIVE_MARK)
         socket.setsockopt(zmq.HEARTBEAT_IVL, limits.HEARTBEAT_INTERVAL_MS)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, limits.HEARTBEAT_TIMEOUT_MS)
         socket.setsockopt(zmq.HEARTBEAT_TTL, limits.HEARTBEAT_TTL_MS)

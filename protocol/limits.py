@@ -66,6 +66,10 @@ PROGRESS_INTERVAL_S = 0.1
 KEEPALIVE_S = 2.0
 """A peer with pending requests hears something at least this often, so that the server notices a vanished one."""
 
+UNHEARD_S = 5.0
+"""A peer that pings, and was not heard for so long, does not read: it hears only one message in so long, so that those
+that it has not read do not reach its high-water mark, from where on its libzmq answers no heartbeats either."""
+
 GRACE_S = 30.0
 """The requests of a peer that the transport does not know any more go on for so long: it may come back for them, also
 when its whole process was suspended for half a minute."""
@@ -99,7 +103,11 @@ MAX_RETRIES = 2
 """How often an idempotent request is sent again after the backend was lost."""
 
 HIGH_WATER_MARK = 32
-"""ZMQ_SNDHWM and ZMQ_RCVHWM on both sockets, in messages: 1,000 previews of 3 MB would be 3 GB for one slow reader."""
+"""ZMQ_SNDHWM of both sockets and ZMQ_RCVHWM of the server's, in messages: 1,000 previews of 3 MB would be 3 GB for one
+slow reader."""
+
+CLIENT_RECEIVE_MARK = 1_000
+"""ZMQ_RCVHWM of the client's socket: what comes for it while Blender renders for an hour (`UNHEARD_S`)."""
 
 HEARTBEAT_INTERVAL_MS = 2_000
 HEARTBEAT_TIMEOUT_MS = 10_000

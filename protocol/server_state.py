@@ -101,6 +101,10 @@ class _PeerState:
     gone_since: float | None = None  # when the transport first did not know it any more
     told_at: float = 0.0  # when something was last put into its outbox unasked
     heard_at: float = 0.0  # when it last said something
+    pings: bool = False  # so that its silence means that it does not read, either
+
+    def is_unheard(self, now: float) -> bool:
+        return self.pings and now - self.heard_at >= limits.UNHEARD_S
 
 
 class ServerConnection:
@@ -159,6 +163,7 @@ class ServerConnection:
             self._put(peer, messages.Error(id=message.id, code="unknown_type", message=sentence))
             return []
         if isinstance(message, messages.Ping):
+            state.pings = True
             self._put(peer, messages.Pong(id=message.id))
             return []
         if isinstance(message, messages.Cancel):
@@ -326,16 +331,19 @@ class ServerConnection:
         """Let due progress out, say something to waiting peers that have heard nothing for KEEPALIVE_S, and forget
         those that wait for nothing and said nothing for FORGET_S (they are greeted again when they come back)."""
         for peer, state in self._peers.items():
+            unheard = state.is_unheard(now)
+            keepalive_s = limits.UNHEARD_S if unheard else limits.KEEPALIVE_S
             for id, pending in state.pending.items():
                 if (
                     pending.newest is not None
+                    and not unheard
                     and now - pending.sent_at >= limits.PROGRESS_INTERVAL_S
                     and not state.outbox
                 ):
                     self._put(peer, pending.newest, droppable=True)
                     pending.last = messages.Progress(**{**vars(pending.newest), "arrays": {}})
                     pending.newest, pending.sent_at, state.told_at = None, now, now
-                elif now - state.told_at >= limits.KEEPALIVE_S and not state.outbox:
+                elif now - state.told_at >= keepalive_s and not state.outbox:
                     stage = "waiting" if not pending.running else "working"
                     again = pending.last or messages.Progress(id=id, done=pending.done, total=0, stage=stage)
                     self._put(peer, again, droppable=True)

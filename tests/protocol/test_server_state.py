@@ -354,6 +354,34 @@ def test_progress_to_a_peer_that_does_not_read_is_dropped_and_its_result_kept(wi
     assert [m.type for m in wire.hears()] == ["result"]
 
 
+@pytest.mark.parametrize("pings", [True, False])
+def test_a_peer_that_pings_and_falls_silent_hears_little_until_it_is_heard_again(wire, pings):
+    wire.ask(1)
+    wire.machine.started("p", 1)
+    if pings:
+        wire.hear(messages.Ping(id=9))
+        wire.turn()
+        assert [m.type for m in wire.hears()] == ["pong"]
+    told = []
+    for step in range(300):  # half a minute
+        wire.machine.progress("p", 1, done=step, total=300)
+        assert wire.turn(1.1 * limits.PROGRESS_INTERVAL_S) == []
+        told.append([m.done for m in wire.hears()])
+    early, late = told[:45], told[60:]
+    assert sum(map(len, early)) >= 40
+    if not pings:
+        assert sum(map(len, late)) >= 200
+        return
+    assert 4 <= sum(map(len, late)) <= 33 / limits.UNHEARD_S
+    wire.hear(messages.Ping(id=10))
+    wire.turn()
+    assert [m.done for m in wire.hears() if m.type == "progress"] == [299]
+    wire.turn(2 * limits.UNHEARD_S)
+    wire.machine.result("p", 1)
+    wire.turn()
+    assert wire.hears()[-1].type == "result"
+
+
 def test_a_peer_that_lets_too_many_answers_pile_up_is_dropped(wire):
     wire.outcome = Sending.BLOCKED
     events = []
