@@ -409,13 +409,23 @@ class Generator(nn.Module):
         indices = torch.tensor([chosen or 0 for chosen in classes])
         return torch.nn.functional.one_hot(indices, c_dim).float().to(self.mapping.w_avg.device)
 
-    def map(self, z: Tensor, *, psi: float = 1.0, cutoff: int | None = None, labels: Tensor | None = None) -> Tensor:
+    def map(
+        self,
+        z: Tensor,
+        *,
+        psi: float = 1.0,
+        cutoff: int | None = None,
+        labels: Tensor | None = None,
+        at_once: bool = False,
+    ) -> Tensor:
         """z [N, z_dim] -> ws [N, L, w_dim], truncated.
 
         Without gradients every item goes through alone: the bits of a small matrix product depend on the batch's size,
-        and a picture must not. `mapping(z)` maps a whole batch at once.
+        and a picture must not.
+
+        at_once  all together all the same, for training: on a GPU a fraction of the work to launch
         """
-        if torch.is_grad_enabled() or len(z) < 2:
+        if torch.is_grad_enabled() or len(z) < 2 or at_once:
             w = self.mapping(z, labels)
         else:
             each = [self.mapping(z[i : i + 1], None if labels is None else labels[i : i + 1]) for i in range(len(z))]

@@ -35,7 +35,7 @@ class Descent:
 
     def __init__(self, tensors: dict[str, Tensor], *, learning_rate: float, betas: tuple[float, float]) -> None:
         self.tensors, self.learning_rate, self.betas = tensors, learning_rate, betas
-        self.average = _copies(tensors)
+        self.average, self._before = _copies(tensors), _copies(tensors)
         self.rollbacks = self._warmed = 0
         self._mask: dict[str, Tensor] = {}
         self._train(tensors)
@@ -48,7 +48,7 @@ class Descent:
 
     def change(self, tensors: dict[str, Tensor], trained: Collection[str]) -> None:
         """Go on with these tensors, of which some train. Adam starts anew where those are others than before."""
-        self.tensors = tensors
+        self.tensors, self._before = tensors, _copies(tensors)
         self.average = _copies(tensors) | {name: t for name, t in self.average.items() if name in tensors}
         before = {name for name, t in tensors.items() if t.requires_grad}
         self._train(trained)
@@ -62,15 +62,13 @@ class Descent:
         Raises  NonFinite after several such steps
         """
         for _ in range(MAX_ROLLBACKS):
-            kept = _copies(self.tensors)
+            _copy(self.tensors, self._before)
             numbers = self._try_step(gradients)
             if all(math.isfinite(v) for v in numbers.values()) and self._finite():
                 self._warmed += 1
                 self._take_in()
                 return numbers | ({"rollbacks": float(self.rollbacks)} if self.rollbacks else {})
-            with torch.no_grad():
-                for name, t in self.tensors.items():
-                    t.copy_(kept[name])
+            _copy(self._before, self.tensors)
             self.rollbacks += 1
             self.learning_rate /= 2
             self._optimizer = self._fresh_optimizer()
@@ -172,6 +170,12 @@ class Descent:
 
 def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: t.detach().clone() for name, t in tensors.items()}
+
+
+@torch.no_grad()
+def _copy(tensors: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> None:
+    """Of the same names in the same order; one piece of work for a GPU, whatever their number."""
+    torch._foreach_copy_([*places.values()], [*tensors.values()])
 
 
 def damaged() -> BadCheckpoint:

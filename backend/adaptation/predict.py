@@ -20,8 +20,8 @@ CLIP_BYTES = 40 * 2**20
 CHECKPOINTED = 0.88
 """The share of the activations that is left where only those between blocks are kept: the last block is as large as all
 others together, and what its backward pass works with is larger still (47 + 64 of 62 + 64 MiB a picture of 256 px)."""
-COPIES = 5
-"""Of everything trained: itself, its gradient, Adam's two moments, the average."""
+COPIES = 6
+"""Of everything trained: itself and as it was before the step, its gradient, Adam's two moments, the average."""
 ROOM = 0.9
 """The share of the free memory that a run may plan with."""
 

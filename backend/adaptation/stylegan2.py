@@ -112,7 +112,8 @@ class StyleGAN2Subject:
         z = torch.randn(2 * n, config.z_dim, generator=rng).to(self.device)
         with torch.no_grad():
             # Both halves always, so that the random numbers of a run do not depend on whether any picture is mixed.
-            first, second = self.generator.map(z, psi=psi, labels=self._labels(2 * n, rng)).chunk(2)
+            ws = self.generator.map(z, psi=psi, labels=self._labels(2 * n, rng), at_once=True)
+            first, second = ws.chunk(2)
         cut = torch.randint(1, config.num_ws, (n, 1, 1), generator=rng)
         mixed = torch.rand(n, 1, 1, generator=rng) < mixing
         later = torch.arange(config.num_ws)[None, :, None] >= cut

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from ..errors import BadRequest
 from . import values
 from .adapt import METHODS
-from .bench_synthesis import default_device, worker
+from .bench_synthesis import default_device, workers
 from .console import Console
 
 HELP = "seconds for a training step, share of the machine's limit, growth of memory"
@@ -54,10 +53,9 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     _check(args.partial or args.size, None)
     rates: list[float] = []
     found: list[tuple[dict[str, Any], list[float]]] = []
-    with ExitStack() as stack:
-        limit = stack.enter_context(worker({**common, "impl": "limit"}, MODULE))
-        cases = list(_cases(args, device))
-        others = [stack.enter_context(worker({**common, **case}, MODULE)) for case in cases]
+    cases = list(_cases(args, device))
+    every = [{**common, **case} for case in ({"impl": "limit"}, *cases)]
+    with workers(every, MODULE) as (limit, *others):
         for case, other in zip(cases, others, strict=True):
             if "skipped" in other.first:
                 console.complain(other.first["skipped"])
@@ -96,13 +94,12 @@ def partial(common: dict[str, Any], repeats: int) -> dict[str, Any]:
     """A step of the default method at the generator's whole size, and on the partial sum that the CLIP needs, whether
     or not it shows the CLIP the same: these weights are random."""
     rows = []
-    with ExitStack() as stack:
-        sides = {"whole": common["size"], "partial": PARTIAL_PX}
-        cases = {name: {"method": "auto", "train_size": side} for name, side in sides.items()}
-        running = {
-            name: stack.enter_context(worker({**common, "impl": "latent-loom", "fields": fields}, MODULE))
-            for name, fields in cases.items()
-        }
+    sides = {"whole": common["size"], "partial": PARTIAL_PX}
+    every = [
+        {**common, "impl": "latent-loom", "fields": {"method": "auto", "train_size": side}} for side in sides.values()
+    ]
+    with workers(every, MODULE) as started:
+        running = dict(zip(sides, started, strict=True))
         times: dict[str, list[float]] = {name: [] for name in running}
         for _ in range(repeats):
             for name, other in running.items():

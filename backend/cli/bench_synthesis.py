@@ -8,6 +8,7 @@ turns, so that a busy moment of the machine meets all of them.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import subprocess
@@ -74,12 +75,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     for size, batch in args.cases or CASES[device]:
         settings = {"size": size, "batch": batch, "device": device, "threads": args.threads}
         settings["channel_base"] = args.channel_base or (32768 if size >= 512 else 16384)
-        with ExitStack() as stack:
-            rate = stack.enter_context(worker({**settings, "impl": "convolution"}))
-            others = [
-                stack.enter_context(worker({**settings, "impl": impl, "folder": folder and str(folder.resolve())}))
-                for impl, folder in runners
-            ]
+        cases = [{**settings, "impl": impl, "folder": folder and str(folder.resolve())} for impl, folder in runners]
+        with workers([{**settings, "impl": "convolution"}, *cases]) as (rate, *others):
             times: list[list[float]] = [[] for _ in others]
             for _ in range(args.repeats):
                 for name, found in rate.next()["gflops"].items():
@@ -137,11 +134,15 @@ def kind_of(folder: Path) -> str:
 
 
 class Worker:
-    """The other end of `bench_worker`: `first` is what it said when it was ready, `next()` asks for one measurement."""
+    """The other end of `bench_worker`: `first` is what it says when it is ready, for which it waits; `next()` asks for
+    one measurement."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.first = self._read()
+
+    @functools.cached_property
+    def first(self) -> dict[str, Any]:
+        return self._read()
 
     def next(self) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -158,14 +159,25 @@ class Worker:
 
 
 @contextmanager
-def worker(settings: dict[str, Any], module: str = "bench_worker") -> Iterator[Worker]:
-    line: Sequence[str] = (sys.executable, "-m", f"{__package__}.{module}", json.dumps(settings))
-    process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield Worker(process)
-    finally:
-        process.kill()
-        process.communicate()
+def workers(cases: Sequence[dict[str, Any]], module: str = "bench_worker") -> Iterator[list[Worker]]:
+    """One for each, all ready: on a processor, which they share, they start one after the other."""
+    with ExitStack() as stack:
+        started = []
+        for settings in cases:
+            line: Sequence[str] = (sys.executable, "-m", f"{__package__}.{module}", json.dumps(settings))
+            process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            stack.callback(_end, process)
+            started.append(Worker(process))
+            if settings["device"] == "cpu":
+                _ = started[-1].first
+        for each in started:
+            _ = each.first
+        yield started
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
 
 
 def default_device() -> str:

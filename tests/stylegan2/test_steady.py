@@ -62,6 +62,13 @@ def test_a_picture_has_the_same_bits_in_every_batch(make_generator, tile, gradie
         assert torch.equal(together[i], alone[0])
 
 
+def test_latents_mapped_together_have_the_bits_of_each_alone(make_generator):
+    generator = make_generator()
+    z = torch.randn(9, generator.config.z_dim, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert generator.map(z, psi=0.7, at_once=True).equal(generator.map(z, psi=0.7))
+
+
 @pytest.mark.parametrize("rows", [0, 1, 7, steady.ROWS + 1])
 def test_a_steady_product_is_a_product(rows):
     x, matrix = torch.randn(rows, 5), torch.randn(5, 3)
