@@ -17,6 +17,7 @@ import bpy
 import numpy as np
 
 SUSPENDED_S = 30.0
+BLOCKED_S = 75.0
 
 
 def starting():
@@ -157,6 +158,19 @@ def backend_suspended_for_half_a_minute():
     assert job.running, job.trouble
     yield from until(lambda: not job.running, 180)
     assert job.state == "FINISHED", job.trouble
+
+
+def window_blocked_for_over_a_minute():
+    """As by a bake or a large file: nothing of the add-on runs, and the backend goes on."""
+    job = _train("blocked", 250)
+    yield from until(lambda: job.done >= 10, 120)
+    done = job.done
+    time.sleep(BLOCKED_S)
+    yield 1.0
+    given.note(steps_meanwhile=job.done - done, trouble=job.trouble)
+    yield from until(lambda: not job.running, 180)
+    assert job.state == "FINISHED" and session().connected, job.trouble
+    assert session().trouble is None, session().trouble
 
 
 def another_file_loaded_mid_job():
