@@ -64,11 +64,13 @@ PROGRESS_INTERVAL_S = 0.1
 """At most ten progress messages a second for each request."""
 
 KEEPALIVE_S = 2.0
-"""A peer with pending requests hears something at least this often, so that the server notices a vanished one."""
+"""A peer that is heard and has pending requests hears something at least this often, so that the server notices a
+vanished one."""
 
 UNHEARD_S = 5.0
-"""A peer that pings, and was not heard for so long, does not read: it hears only one message in so long, so that those
-that it has not read do not reach its high-water mark, from where on its libzmq answers no heartbeats either."""
+"""A peer that was not heard for so long (clients ping more often) does not read, either: it hears only one message in
+so long, so that those that it has not read do not reach its high-water mark, from where on its libzmq answers no
+heartbeats."""
 
 GRACE_S = 30.0
 """The requests of a peer that the transport does not know any more go on for so long: it may come back for them, also

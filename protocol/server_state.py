@@ -35,7 +35,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -101,10 +101,6 @@ class _PeerState:
     gone_since: float | None = None  # when the transport first did not know it any more
     told_at: float = 0.0  # when something was last put into its outbox unasked
     heard_at: float = 0.0  # when it last said something
-    pings: bool = False  # so that its silence means that it does not read, either
-
-    def is_unheard(self, now: float) -> bool:
-        return self.pings and now - self.heard_at >= limits.UNHEARD_S
 
 
 class ServerConnection:
@@ -163,7 +159,6 @@ class ServerConnection:
             self._put(peer, messages.Error(id=message.id, code="unknown_type", message=sentence))
             return []
         if isinstance(message, messages.Ping):
-            state.pings = True
             self._put(peer, messages.Pong(id=message.id))
             return []
         if isinstance(message, messages.Cancel):
@@ -328,10 +323,11 @@ class ServerConnection:
     # --- time and the transport ---
 
     def tick(self, now: float) -> list[Event]:
-        """Let due progress out, say something to waiting peers that have heard nothing for KEEPALIVE_S, and forget
-        those that wait for nothing and said nothing for FORGET_S (they are greeted again when they come back)."""
+        """Let due progress out to peers that are heard, say something to waiting ones that have heard nothing for
+        KEEPALIVE_S (UNHEARD_S where they said nothing for so long), and forget those that wait for nothing and said
+        nothing for FORGET_S (they are greeted again when they come back)."""
         for peer, state in self._peers.items():
-            unheard = state.is_unheard(now)
+            unheard = now - state.heard_at >= limits.UNHEARD_S
             keepalive_s = limits.UNHEARD_S if unheard else limits.KEEPALIVE_S
             for id, pending in state.pending.items():
                 if (
@@ -341,12 +337,13 @@ class ServerConnection:
                     and not state.outbox
                 ):
                     self._put(peer, pending.newest, droppable=True)
-                    pending.last = messages.Progress(**{**vars(pending.newest), "arrays": {}})
+                    pending.last = _without_preview(pending.newest)
                     pending.newest, pending.sent_at, state.told_at = None, now, now
                 elif now - state.told_at >= keepalive_s and not state.outbox:
                     stage = "waiting" if not pending.running else "working"
-                    again = pending.last or messages.Progress(id=id, done=pending.done, total=0, stage=stage)
-                    self._put(peer, again, droppable=True)
+                    known = pending.newest or pending.last
+                    again = known or messages.Progress(id=id, done=pending.done, total=0, stage=stage)
+                    self._put(peer, _without_preview(again), droppable=True)
                     state.told_at = now
         self._now = now
         gone = [p for p, s in self._peers.items() if s.gone_since is not None and now - s.gone_since >= self._grace_s]
@@ -445,6 +442,10 @@ class ServerConnection:
 
     def _put(self, peer: Peer, message: messages.ServerMessage, *, droppable: bool = False) -> None:
         self._peers[peer].outbox.append(_Outgoing(messages.encode(message), droppable=droppable))
+
+
+def _without_preview(progress: messages.Progress) -> messages.Progress:
+    return replace(progress, arrays={})
 
 
 def _id_of_request(message: messages.Message | messages.Unknown) -> int | None:

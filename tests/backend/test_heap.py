@@ -11,7 +11,7 @@ from latent_loom.backend import heap
 
 GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "gnu_get_libc_version")
 USES = """
-import contextlib, ctypes, resource
+import ctypes, resource
 from latent_loom.backend import heap
 
 library = ctypes.CDLL(None)
