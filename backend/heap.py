@@ -1,8 +1,8 @@
 """The C library's heap: what becomes of memory that is freed. For glibc; with another library nothing happens here.
 
 glibc asks the system for every large block and returns it when it is freed. The system then has to clear each of its
-pages again, for every map of every step: a tenth of the time of an adaptation on a processor (docs/LOG.md). Threads
-other than the main one have heaps of 64 MiB at the most, and gain half as much.
+pages again, for every map of every step: a twentieth to a tenth of an adaptation's time on a processor (docs/LOG.md).
+Threads other than the main one have heaps of 64 MiB at the most, and gain half as much.
 """
 
 from __future__ import annotations
